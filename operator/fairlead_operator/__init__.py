@@ -1,0 +1,1 @@
+"""The Fairlead operator: kopf delivers, a pure core decides, drivers export."""
