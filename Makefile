@@ -1,0 +1,91 @@
+# Every command a person runs here. `make` alone lists them.
+#
+# A fresh machine needs python3 (3.11 or later, with venv) and make; `make test`, `make demo` and `make up` build
+# the Kubernetes binaries from Go modules when they find none, and install Debian packages when they may.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.fairlead-setup
+UV := $(BIN)/uv
+LOCK_FLAGS := --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
+	--custom-compile-command "make lock"
+SOURCES := crds kube operator api devstack tests
+# Extra arguments for pytest: make test PYTEST_ARGS="tests/unit -k connector"
+PYTEST_ARGS ?=
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: setup
+setup: $(STAMP) ## create .venv with every dependency, by hash (at once when up to date)
+
+# The stamp comes last, so an interrupted setup is simply done again.
+$(STAMP): pyproject.toml requirements.txt requirements-bootstrap.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo "setup: Python 3.11 or later is needed; '$(PYTHON)' is: $$($(PYTHON) --version 2>&1 || echo missing)." \
+	       "Install a newer one, or name it: make setup PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { \
+	  echo "setup: '$(PYTHON)' has no venv module; on Debian: apt-get install python3-venv" >&2; exit 1; }
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || { \
+	  echo "setup: creating $(VENV)"; $(PYTHON) -m venv --clear $(VENV); }
+	@echo "setup: installing the locked dependencies"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-bootstrap.txt
+	@$(UV) pip sync --quiet --python $(BIN)/python --require-hashes requirements.txt
+	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $@
+	@echo "setup: done"
+
+.PHONY: lock
+lock: ## resolve the dependencies anew and write the requirements files
+	@test -x $(UV) || $(MAKE) --no-print-directory setup
+	$(UV) pip compile $(LOCK_FLAGS) $(LOCK_ARGS) requirements-bootstrap.in --output-file requirements-bootstrap.txt
+	$(UV) pip compile $(LOCK_FLAGS) $(LOCK_ARGS) pyproject.toml requirements-build.in --extra dev \
+	  --output-file requirements.txt
+
+.PHONY: demo
+demo: setup ## set up everything, attach a real volume, show it, clean up
+	@$(BIN)/python -m fairlead_devstack.demo
+
+.PHONY: up
+up: setup ## start the stack in the background; writes .run/env
+	@$(BIN)/python -m fairlead_devstack.up
+
+.PHONY: down
+down: setup ## stop what `make up` started and remove its files
+	@$(BIN)/python -m fairlead_devstack.down
+
+.PHONY: test
+test: setup ## run every test against a real control plane
+	@$(BIN)/python -m fairlead_devstack.provision
+	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+.PHONY: mutation
+mutation: setup ## check that the tests notice planted faults (slow)
+	@$(BIN)/python -m fairlead_devstack.provision
+	@$(BIN)/python -m pytest -m mutation $(PYTEST_ARGS)
+
+.PHONY: lint
+lint: setup ## ruff, mypy and the import contracts
+	@$(BIN)/ruff check $(SOURCES)
+	@$(BIN)/ruff format --check $(SOURCES)
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+.PHONY: format
+format: setup ## let ruff fix and format the sources
+	@$(BIN)/ruff check --fix $(SOURCES)
+	@$(BIN)/ruff format $(SOURCES)
+
+.PHONY: manifests
+manifests: setup ## write crds/manifests from the models
+	@$(BIN)/python -m fairlead_crds.render
+
+.PHONY: clean
+clean: ## remove .venv, caches and build results of this checkout
+	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist
+	@find $(SOURCES) -name __pycache__ -type d -prune -exec rm -rf {} +
