@@ -1,0 +1,1 @@
+"""What operator and facade share of Kubernetes: an async client, a typed store, a list+watch reflector."""

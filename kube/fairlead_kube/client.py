@@ -1,0 +1,274 @@
+"""A thin async client of the Kubernetes API: typed objects in, typed objects out, errors with meaning.
+
+Configuration (kubeconfig, in-cluster account, exec plugins) is the official client's; the transport is one pooled
+aiohttp session, because a generated client costs more per call than the API server does.
+"""
+
+import asyncio
+import json
+import os
+import ssl
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, Self, TypeVar
+
+import aiohttp
+import pydantic_core
+from kubernetes.aio import config as kube_config
+from kubernetes.aio.client import Configuration
+
+from fairlead_kube.endpoints import Endpoint
+from fairlead_kube.errors import KubeError, Unavailable, from_status
+
+T = TypeVar("T")
+
+JSON_PATCH = "application/json-patch+json"
+MERGE_PATCH = "application/merge-patch+json"
+APPLY_PATCH = "application/apply-patch+yaml"
+
+REQUEST_TIMEOUT = 15.0
+"""Seconds for one ordinary request. Longer than etcd's worst honest pause, shorter than a caller's patience."""
+
+
+@dataclass(frozen=True)
+class Listing(Generic[T]):
+    """A list as of one moment."""
+
+    items: Sequence[T]
+    resource_version: str
+
+
+class KubeClient:
+    """Talks to one API server as one identity. Use as an async context manager."""
+
+    def __init__(self, configuration: Configuration, *, connections: int = 64) -> None:
+        self._configuration = configuration
+        context = ssl.create_default_context(cafile=configuration.ssl_ca_cert, cadata=configuration.ca_cert_data)
+        if configuration.cert_file:
+            context.load_cert_chain(configuration.cert_file, configuration.key_file)
+        if not configuration.verify_ssl:
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+        # A cluster's own CA often lacks the extensions that Python 3.13 began to demand.
+        context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+        self._ssl = context
+        self._limit = connections
+        self._session: aiohttp.ClientSession | None = None
+
+    @classmethod
+    async def from_environment(cls, *, connections: int = 64) -> Self:
+        """Configure from `$KUBECONFIG`, the pod's ServiceAccount, or the user's own kubeconfig, in this order.
+
+        Raises:
+            ConfigException: none of them is usable.
+        """
+        configuration = Configuration()
+        path = os.environ.get("KUBECONFIG")
+        if path:
+            await kube_config.load_kube_config(config_file=path, client_configuration=configuration)
+        elif "KUBERNETES_SERVICE_HOST" in os.environ:
+            kube_config.load_incluster_config(client_configuration=configuration)
+        else:
+            await kube_config.load_kube_config(client_configuration=configuration)
+        return cls(configuration, connections=connections)
+
+    @classmethod
+    async def from_kubeconfig(cls, path: Path | str, *, connections: int = 64) -> Self:
+        """Configure from that kubeconfig file."""
+        configuration = Configuration()
+        await kube_config.load_kube_config(config_file=str(path), client_configuration=configuration)
+        return cls(configuration, connections=connections)
+
+    async def __aenter__(self) -> Self:
+        connector = aiohttp.TCPConnector(limit=self._limit, ssl=self._ssl, keepalive_timeout=60)
+        self._session = aiohttp.ClientSession(base_url=self._configuration.host, connector=connector)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        assert self._session is not None
+        await self._session.close()
+
+    async def _headers(self, more: Mapping[str, str]) -> dict[str, str]:
+        headers = {"Accept": "application/json", **more}
+        token = await self._configuration.get_api_key_with_prefix("BearerToken", alias="authorization")
+        if token:
+            headers["Authorization"] = token
+        return headers
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        body: Any = None,
+        content_type: str = "application/json",
+        headers: Mapping[str, str] | None = None,
+        timeout: float = REQUEST_TIMEOUT,
+    ) -> Any:
+        """Send one request and return the decoded answer.
+
+        Raises:
+            KubeError: one of its subclasses, see `fairlead_kube.errors`.
+        """
+        assert self._session is not None, "use `async with` on the client"
+        data = None if body is None else json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
+        more = {} if data is None else {"Content-Type": content_type}
+        try:
+            async with self._session.request(
+                method,
+                path,
+                params=params,
+                data=data,
+                headers=await self._headers({**more, **(headers or {})}),
+                timeout=aiohttp.ClientTimeout(total=timeout),
+            ) as response:
+                content = await response.read()
+                answer = _decode(content, response.content_type)
+                if response.status >= 400:
+                    raise from_status(response.status, answer if isinstance(answer, Mapping) else None)
+                return answer
+        except (aiohttp.ClientError, TimeoutError, ConnectionError) as error:
+            raise Unavailable(0, "Unavailable", f"{method} {path}: {error or type(error).__name__}") from error
+
+    async def get(self, endpoint: Endpoint[T], name: str, namespace: str = "") -> T:
+        """Read one object live, from a quorum of etcd."""
+        return endpoint.parse(await self.request("GET", endpoint.path(namespace, name)))
+
+    async def list(
+        self,
+        endpoint: Endpoint[T],
+        namespace: str = "",
+        *,
+        label_selector: str = "",
+        field_selector: str = "",
+        page: int = 500,
+    ) -> Listing[T]:
+        """Read all objects live, page by page, as of one moment.
+
+        A list so long that its pages expire (410) is read again in one piece by the caller's retry.
+        """
+        params = {"limit": str(page)}
+        if label_selector:
+            params["labelSelector"] = label_selector
+        if field_selector:
+            params["fieldSelector"] = field_selector
+        items: list[T] = []
+        while True:
+            answer = await self.request("GET", endpoint.path(namespace), params=params, timeout=60)
+            items += [endpoint.parse(item) for item in answer["items"]]
+            meta = answer["metadata"]
+            if not meta.get("continue"):
+                return Listing(items, str(meta["resourceVersion"]))
+            params["continue"] = meta["continue"]
+
+    async def create(self, endpoint: Endpoint[T], body: Mapping[str, Any], namespace: str = "") -> T:
+        """Create an object; the body carries its name."""
+        return endpoint.parse(await self.request("POST", endpoint.path(namespace), body=body))
+
+    async def replace(self, endpoint: Endpoint[T], name: str, body: Mapping[str, Any], namespace: str = "") -> T:
+        """Replace an object whole; the body's resourceVersion makes it a compare-and-swap."""
+        return endpoint.parse(await self.request("PUT", endpoint.path(namespace, name), body=body))
+
+    async def patch(
+        self,
+        endpoint: Endpoint[T],
+        name: str,
+        body: Any,
+        namespace: str = "",
+        *,
+        subresource: str = "",
+        content_type: str = MERGE_PATCH,
+        params: Mapping[str, str] | None = None,
+    ) -> T:
+        """Patch an object or its subresource. A failing `test` of a JSON patch is an `Invalid`."""
+        path = endpoint.path(namespace, name, subresource)
+        return endpoint.parse(
+            await self.request("PATCH", path, body=body, content_type=content_type, params=params)
+        )
+
+    async def delete(
+        self,
+        endpoint: Endpoint[Any],
+        name: str,
+        namespace: str = "",
+        *,
+        uid: str | None = None,
+        resource_version: str | None = None,
+    ) -> Mapping[str, Any]:
+        """Ask for deletion, under preconditions when given, and return what the server answered."""
+        preconditions = {"uid": uid, "resourceVersion": resource_version}
+        body: dict[str, Any] = {"kind": "DeleteOptions", "apiVersion": "v1"}
+        given = {key: value for key, value in preconditions.items() if value is not None}
+        if given:
+            body["preconditions"] = given
+        answer: Mapping[str, Any] = await self.request("DELETE", endpoint.path(namespace, name), body=body)
+        return answer
+
+    async def watch(
+        self,
+        endpoint: Endpoint[Any],
+        resource_version: str,
+        namespace: str = "",
+        *,
+        label_selector: str = "",
+        silence: float = 90.0,
+    ) -> AsyncIterator[tuple[str, Mapping[str, Any]]]:
+        """Yield `(type, object)` of each change after `resource_version`, bookmarks included, until the server ends it.
+
+        Args:
+            endpoint: what to watch.
+            resource_version: to go on from.
+            namespace: empty for all.
+            label_selector: filter by the server.
+            silence: seconds without a byte (bookmarks come every minute) after which the connection counts as dead.
+
+        Raises:
+            Gone: the resource version is too old; list again.
+            Unavailable: the connection broke or fell silent.
+        """
+        assert self._session is not None, "use `async with` on the client"
+        params = {"watch": "1", "resourceVersion": resource_version, "allowWatchBookmarks": "true"}
+        if label_selector:
+            params["labelSelector"] = label_selector
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=silence)
+        path = endpoint.path(namespace)
+        try:
+            async with self._session.get(
+                path, params=params, headers=await self._headers({}), timeout=timeout
+            ) as response:
+                if response.status >= 400:
+                    answer = _decode(await response.read(), response.content_type)
+                    raise from_status(response.status, answer if isinstance(answer, Mapping) else None)
+                async for line in _lines(response.content):
+                    event = pydantic_core.from_json(line)
+                    if event["type"] == "ERROR":
+                        raise from_status(int(event["object"].get("code", 500)), event["object"])
+                    yield event["type"], event["object"]
+        except (aiohttp.ClientError, TimeoutError, ConnectionError, asyncio.IncompleteReadError) as error:
+            raise Unavailable(0, "Unavailable", f"watch {path}: {error or type(error).__name__}") from error
+
+
+async def _lines(stream: aiohttp.StreamReader) -> AsyncIterator[bytes]:
+    """Split a stream at newlines, however long a line is (aiohttp's own reader refuses lines over 64 KiB)."""
+    rest = bytearray()
+    async for chunk in stream.iter_any():
+        rest += chunk
+        if b"\n" in chunk:
+            *whole, tail = bytes(rest).split(b"\n")
+            rest = bytearray(tail)
+            for line in whole:
+                if line:
+                    yield line
+
+
+def _decode(content: bytes, content_type: str) -> Any:
+    if not content:
+        return None
+    if content_type == "application/json":
+        return pydantic_core.from_json(content)
+    return {"message": content.decode(errors="replace")[:500]}
+
+
+__all__ = ["APPLY_PATCH", "JSON_PATCH", "MERGE_PATCH", "KubeClient", "KubeError", "Listing"]

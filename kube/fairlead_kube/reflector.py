@@ -1,0 +1,71 @@
+"""Keeps a store equal to the API server by one list and then a watch, for as long as it runs."""
+
+import asyncio
+import logging
+import time
+from typing import Any, Generic, TypeVar
+
+from fairlead_crds.kinds import Resource
+from fairlead_kube.client import KubeClient
+from fairlead_kube.endpoints import Endpoint
+from fairlead_kube.errors import Gone, KubeError
+from fairlead_kube.store import Store
+
+R = TypeVar("R", bound=Resource[Any, Any])
+
+_log = logging.getLogger(__name__)
+_LONGEST_BACKOFF = 5.0
+
+
+class Reflector(Generic[R]):
+    """Mirrors one kind into a store."""
+
+    def __init__(self, client: KubeClient, endpoint: Endpoint[R], store: Store[R], *, label_selector: str = "") -> None:
+        self._client = client
+        self._endpoint = endpoint
+        self._store = store
+        self._selector = label_selector
+        self._heard = 0.0
+        self.synced = asyncio.Event()
+
+    @property
+    def age(self) -> float:
+        """Seconds since the API server last told us anything, a bookmark at least."""
+        return time.monotonic() - self._heard if self._heard else float("inf")
+
+    async def run(self) -> None:
+        """Mirror until cancelled; every failure is retried, with a growing pause."""
+        backoff = 0.1
+        version = ""
+        while True:
+            try:
+                if not version:
+                    version = await self._list()
+                async for kind, body in self._client.watch(self._endpoint, version, label_selector=self._selector):
+                    version = body["metadata"]["resourceVersion"]
+                    self._heard = time.monotonic()
+                    backoff = 0.1
+                    if kind != "BOOKMARK":
+                        self._take(kind, body)
+                # The server ends a watch after some minutes; go on from where it was.
+                backoff = 0.1
+            except Gone:
+                version = ""
+            except KubeError as error:
+                _log.warning("watch of %s: %s; again in %.1f s", self._endpoint.plural, error, backoff)
+                await asyncio.sleep(backoff)
+                backoff = min(backoff * 2, _LONGEST_BACKOFF)
+
+    async def _list(self) -> str:
+        listing = await self._client.list(self._endpoint, label_selector=self._selector)
+        self._store.replace(listing.items, listing.resource_version)
+        self._heard = time.monotonic()
+        self.synced.set()
+        return listing.resource_version
+
+    def _take(self, kind: str, body: Any) -> None:
+        item = self._endpoint.parse(body)
+        if kind == "DELETED":
+            self._store.remove(item)
+        else:
+            self._store.apply(item)
