@@ -6,15 +6,31 @@ from datetime import datetime
 from typing import Annotated, Any, ClassVar, Generic, TypeVar
 
 from pydantic import ConfigDict, Field
+from pydantic.config import JsonDict
 
 from fairlead_crds import names
 from fairlead_crds.conditions import Condition
 from fairlead_crds.quantity import parse_bytes
 from fairlead_crds.schema import Cel, Model
 
-# Structural schema hints of Kubernetes, attached to fields; `fairlead_crds.render` copies them into the manifests.
-PRESERVE = {"x-kubernetes-preserve-unknown-fields": True}
-QUANTITY = {"x-kubernetes-int-or-string": True}
+# Structural schema hints of Kubernetes, attached to fields; `fairlead_crds.structural` copies them into the manifests.
+# Free-form maps are atomic: a connector is one statement of one node, never a mixture of two writers' keys. It also
+# keeps managedFields from listing each key.
+PRESERVE: JsonDict = {"x-kubernetes-preserve-unknown-fields": True, "x-kubernetes-map-type": "atomic"}
+QUANTITY: JsonDict = {"x-kubernetes-int-or-string": True, "maxLength": 64}
+
+
+def unchanging(field: str) -> Cel:
+    """Forbid an optional field to change.
+
+    The rule stands on the parent: on the field itself it would not be asked when the field is unset, and unsetting
+    then setting would get around it.
+    """
+    return Cel(
+        f"has(self.{field}) == has(oldSelf.{field}) && (!has(self.{field}) || self.{field} == oldSelf.{field})",
+        f"{field} cannot be changed",
+        f".{field}",
+    )
 
 
 def list_map(*keys: str) -> dict[str, Any]:
@@ -22,9 +38,14 @@ def list_map(*keys: str) -> dict[str, Any]:
     return {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": list(keys)}
 
 
-ObjectName = Annotated[str, Field(min_length=1, max_length=253)]
-Uid = Annotated[str, Field(max_length=64)]
+# A name that could never exist is refused at the door; it also goes into the URLs of our own requests.
+ObjectName = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")]
+Uid = Annotated[str, Field(min_length=1, max_length=64)]
+MetadataValue = Annotated[str, Field(max_length=255)]
 Text = Annotated[str, Field(max_length=1024)]
+CONNECTOR_KEYS = 64
+"""Keys of a connector at most. Its whole length is bounded by an admission policy: CRD rules cannot look inside what
+is free-form (`fairlead_crds.policies`)."""
 Conditions = Annotated[tuple[Condition, ...], Field(max_length=8, json_schema_extra=list_map("type"))]
 
 
@@ -109,6 +130,7 @@ class BackendSpec(Model):
     parameters: Mapping[str, Any] = Field(
         default_factory=dict,
         description="The driver's own parameters, checked by the driver; condition Ready says what is wrong.",
+        max_length=64,
         json_schema_extra=PRESERVE,
     )
     default: bool = Field(default=False, description="Volumes that name no backend are made here.")
@@ -172,7 +194,8 @@ class VolumeSpec(Model):
     """What the volume is to be."""
 
     size: str | int = Field(
-        description="Capacity as a quantity, such as 10Gi. May grow, never shrink.", json_schema_extra=QUANTITY
+        description="Capacity as a quantity, such as 10Gi; below 8Ei. May grow, never shrink.",
+        json_schema_extra=QUANTITY,
     )
     backend_name: ObjectName | None = Field(
         default=None, description="Backend it lives on; absent: the default Backend. Cannot be changed."
@@ -186,9 +209,11 @@ class VolumeSpec(Model):
     )
     display_name: str | None = Field(default=None, description="Name shown through REST.", max_length=255)
     display_description: str | None = Field(default=None, description="Description for REST.", max_length=255)
-    metadata: Mapping[str, str] = Field(
+    metadata: Mapping[str, MetadataValue] = Field(
         default_factory=dict, description="Free key-value pairs of the owner.", max_length=128
     )
+    # The three rules on size exclude each other, so that each mistake is answered by one message: a comparison that
+    # meets what is no quantity passes, because the first rule speaks of it.
     cel: ClassVar[tuple[Cel, ...]] = (
         Cel(
             "isQuantity(string(self.size)) ? quantity(string(self.size)).isGreaterThan(quantity('0')) : false",
@@ -196,22 +221,24 @@ class VolumeSpec(Model):
             ".size",
         ),
         Cel(
-            "isQuantity(string(self.size)) && isQuantity(string(oldSelf.size)) ? "
-            "quantity(string(self.size)).compareTo(quantity(string(oldSelf.size))) >= 0 : true",
-            "size may only grow",
+            "isQuantity(string(self.size)) ? quantity(string(self.size)).isLessThan(quantity('8Ei')) : true",
+            "size must be less than 8Ei",
             ".size",
         ),
         Cel(
-            "has(self.backendName) == has(oldSelf.backendName) && "
-            "(!has(self.backendName) || self.backendName == oldSelf.backendName)",
-            "backendName cannot be changed",
-            ".backendName",
+            "isQuantity(string(self.size)) && isQuantity(string(oldSelf.size)) ? "
+            "!quantity(string(self.size)).isLessThan(quantity(string(oldSelf.size))) || "
+            "!quantity(string(self.size)).isGreaterThan(quantity('0')) : true",
+            "size may only grow",
+            ".size",
         ),
+        unchanging("backendName"),
         Cel("self.multiAttach == oldSelf.multiAttach", "multiAttach cannot be changed", ".multiAttach"),
+        unchanging("source"),
         Cel(
-            "has(self.source) == has(oldSelf.source) && (!has(self.source) || self.source == oldSelf.source)",
-            "source cannot be changed",
-            ".source",
+            "!has(self.metadata) || self.metadata.all(key, size(key) >= 1 && size(key) <= 255)",
+            "keys of metadata must be 1 to 255 characters long",
+            ".metadata",
         ),
     )
 
@@ -260,12 +287,14 @@ class AttachmentSpec(Model):
         default=None,
         description="The instance (virtual machine) it serves. Attachments of one instance may hold a volume together, "
         "as live migration needs. Cannot be changed.",
+        min_length=1,
         max_length=255,
     )
     connector: Mapping[str, Any] | None = Field(
         default=None,
-        description="What the node's initiator is, with os-brick's keys: initiator, host, ip, ... Absent with "
-        "nodeName absent: the volume is only reserved.",
+        description="What the node's initiator is, with os-brick's keys: initiator, host, ip, ... Absent or empty, "
+        "with nodeName absent: the volume is only reserved. 16 KiB at most.",
+        max_length=CONNECTOR_KEYS,
         json_schema_extra=PRESERVE,
     )
     node_name: ObjectName | None = Field(
@@ -290,12 +319,7 @@ class AttachmentSpec(Model):
     )
     cel: ClassVar[tuple[Cel, ...]] = (
         Cel("self.volumeName == oldSelf.volumeName", "volumeName cannot be changed", ".volumeName"),
-        Cel(
-            "has(self.instanceID) == has(oldSelf.instanceID) && "
-            "(!has(self.instanceID) || self.instanceID == oldSelf.instanceID)",
-            "instanceID cannot be changed",
-            ".instanceID",
-        ),
+        unchanging("instanceID"),
         Cel(
             "!(has(self.connector) && has(self.nodeName))",
             "connector and nodeName exclude each other: give one of them",
@@ -331,7 +355,7 @@ class ConnectionStatus(Model):
 
     driver_volume_type: str = Field(description="iscsi, ...", max_length=63)
     data: Mapping[str, Any] = Field(
-        description="The protocol's own keys, as os-brick names them.", json_schema_extra=PRESERVE
+        description="The protocol's own keys, as os-brick names them.", max_length=64, json_schema_extra=PRESERVE
     )
 
 
@@ -357,9 +381,7 @@ class AttachmentStatus(Model):
     attached_at: datetime | None = Field(default=None, description="When it was last exported.")
     completed_at: datetime | None = Field(default=None, description="When the node's completion was seen.")
     rejected_at: datetime | None = Field(default=None, description="When it was refused for good.")
-    history: tuple[HistoryEntry, ...] = Field(
-        default=(), description="The last ten steps, newest last.", max_length=10
-    )
+    history: tuple[HistoryEntry, ...] = Field(default=(), description="The last ten steps, newest last.", max_length=10)
 
 
 # --- NodeConnector ---------------------------------------------------------------------------------------------------
@@ -369,7 +391,9 @@ class NodeConnectorSpec(Model):
     """What the node's initiator is."""
 
     connector: Mapping[str, Any] = Field(
-        description="The connector as os-brick's get_connector_properties gives it: host, ip, initiator, ...",
+        description="The connector as os-brick's get_connector_properties gives it: host, ip, initiator, ... "
+        "16 KiB at most.",
+        max_length=CONNECTOR_KEYS,
         json_schema_extra=PRESERVE,
     )
 

@@ -1,0 +1,67 @@
+"""Write the manifests from the models: `python -m fairlead_crds.render`, which `make manifests` calls."""
+
+import argparse
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from fairlead_crds.definitions import definition
+from fairlead_crds.kinds import KINDS
+
+HEADER = "# Generated from crds/fairlead_crds by `make manifests`; change the models, not this file.\n"
+
+_CHECKOUT = Path(__file__).resolve().parents[2]
+
+
+class _Dumper(yaml.SafeDumper):
+    """YAML without anchors, lists indented below their key."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
+        super().increase_indent(flow, False)
+
+
+def to_yaml(documents: Iterable[Any]) -> str:
+    """Return the documents as YAML under the header that says where they come from."""
+    return HEADER + yaml.dump_all(documents, Dumper=_Dumper, sort_keys=False, width=120, explicit_start=True)
+
+
+def manifests() -> dict[Path, str]:
+    """Every generated file, by its path in the checkout."""
+    folder = Path("crds/manifests")
+    return {folder / f"{kind.plural}.yaml": to_yaml([definition(kind)]) for kind in KINDS}
+
+
+def stale(root: Path) -> list[Path]:
+    """The generated files below `root` that do not say what the models say."""
+    return [
+        path
+        for path, text in manifests().items()
+        if not (root / path).is_file() or (root / path).read_text(encoding="utf-8") != text
+    ]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; return the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m fairlead_crds.render", description=__doc__)
+    parser.add_argument("--check", action="store_true", help="write nothing; fail when a file is stale")
+    parser.add_argument("--output", type=Path, default=_CHECKOUT, metavar="DIR", help="instead of the checkout")
+    options = parser.parse_args(arguments)
+    behind = stale(options.output)
+    for path in behind:
+        if options.check:
+            print(f"{path} is stale: run `make manifests`", file=sys.stderr)
+        else:
+            (options.output / path).parent.mkdir(parents=True, exist_ok=True)
+            (options.output / path).write_text(manifests()[path], encoding="utf-8")
+            print(f"wrote {path}")
+    return 1 if options.check and behind else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
