@@ -14,12 +14,13 @@ Rules that every driver obeys, checked by `fairlead_operator.drivers.conformance
 """
 
 import abc
-import enum
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import pydantic
+
+from fairlead_crds.kinds import AccessMode
 
 
 class DriverError(Exception):
@@ -52,13 +53,6 @@ class OutOfSpace(DriverError):
 
 class Fenced(DriverError):
     """This driver instance's epoch is over: another holder has fenced it. It must do nothing more."""
-
-
-class AccessMode(enum.StrEnum):
-    """How an initiator may use an export."""
-
-    READ_WRITE = "ReadWrite"
-    READ_ONLY = "ReadOnly"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -278,3 +272,25 @@ class Driver(abc.ABC):
     @abc.abstractmethod
     async def list_exports(self) -> Listing:
         """Everything the backend exports now."""
+
+
+__all__ = [
+    "AccessMode",
+    "BackendVolume",
+    "Capabilities",
+    "ConnectionInfo",
+    "Credentials",
+    "Driver",
+    "DriverError",
+    "DriverUnavailable",
+    "Export",
+    "ExportRequest",
+    "Fenced",
+    "IncompleteConnector",
+    "Listing",
+    "OutOfSpace",
+    "Parameters",
+    "Session",
+    "Stats",
+    "UnknownOutcome",
+]
