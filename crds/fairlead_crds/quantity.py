@@ -1,13 +1,20 @@
 """Kubernetes quantities (`10Gi`, `500M`, `1e9`) as bytes."""
 
+import math
 import re
-from decimal import Decimal
+from fractions import Fraction
 
-_SUFFIX = {
-    "": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "P": 10**15, "E": 10**18,
-    "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40, "Pi": 2**50, "Ei": 2**60,
+_SUFFIX: dict[str, Fraction] = {
+    "n": Fraction(1, 10**9), "u": Fraction(1, 10**6), "m": Fraction(1, 10**3), "": Fraction(1),
+    "k": Fraction(10**3), "M": Fraction(10**6), "G": Fraction(10**9),
+    "T": Fraction(10**12), "P": Fraction(10**15), "E": Fraction(10**18),
+    "Ki": Fraction(2**10), "Mi": Fraction(2**20), "Gi": Fraction(2**30),
+    "Ti": Fraction(2**40), "Pi": Fraction(2**50), "Ei": Fraction(2**60),
 }  # fmt: skip
-_QUANTITY = re.compile(r"(?P<number>[+-]?(?:\d+\.?\d*|\.\d+))(?P<suffix>[kMGTPE]i?|Ki|[eE][+-]?\d+)?")
+# Two digits of exponent are more than any size needs; 1e999999999 would be multiplied out.
+_QUANTITY = re.compile(
+    r"(?P<number>[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+))(?:(?P<suffix>[KMGTPE]i|[numkMGTPE]|)|[eE](?P<exponent>[+-]?[0-9]{1,2}))"
+)
 
 GIB = 2**30
 
@@ -21,22 +28,16 @@ def parse_bytes(text: str | int) -> int:
     match = _QUANTITY.fullmatch(str(text))
     if match is None:
         raise ValueError(f"{text!r} is not a quantity; write bytes or use a suffix, such as 10Gi")
-    suffix = match["suffix"] or ""
-    if suffix[:1] in ("e", "E") and len(suffix) > 1 and suffix != "Ei":
-        value = Decimal(match["number"] + suffix)
-    elif suffix in _SUFFIX:
-        value = Decimal(match["number"]) * _SUFFIX[suffix]
-    else:
-        raise ValueError(f"{text!r} is not a quantity: unknown suffix {suffix!r}")
-    whole = int(value)
-    return whole if whole == value else whole + 1
+    exponent = match["exponent"]
+    factor = _SUFFIX[match["suffix"]] if exponent is None else Fraction(10) ** int(exponent)
+    return math.ceil(Fraction(match["number"]) * factor)
 
 
 def format_bytes(count: int) -> str:
     """Return the shortest binary quantity that says exactly `count` bytes."""
     for suffix in ("Ei", "Pi", "Ti", "Gi", "Mi", "Ki"):
-        if count and count % _SUFFIX[suffix] == 0:
-            return f"{count // _SUFFIX[suffix]}{suffix}"
+        if count and count % int(_SUFFIX[suffix]) == 0:
+            return f"{count // int(_SUFFIX[suffix])}{suffix}"
     return str(count)
 
 
