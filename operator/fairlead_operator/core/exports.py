@@ -1,0 +1,108 @@
+"""What is exported, against what should be."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from fairlead_crds.kinds import AccessMode, AttachmentSpec, Volume
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportState:
+    """An export as the backend last showed it. See `drivers.base.Export` for the meaning of each field."""
+
+    volume_handle: str | None
+    initiator: str | None
+    access_mode: AccessMode | None
+    complete: bool
+    sessions: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """An export as it should be."""
+
+    volume_handle: str
+    initiator: str
+    access_mode: AccessMode
+
+    def met_by(self, state: ExportState | None) -> bool:
+        """Whether the backend shows exactly this."""
+        return (
+            state is not None
+            and state.complete
+            and state.volume_handle == self.volume_handle
+            and state.initiator == self.initiator
+            and state.access_mode == self.access_mode
+        )
+
+
+def effective_mode(volume: Volume | None, spec: AttachmentSpec, connector: Mapping[str, Any] | None) -> AccessMode:
+    """Return the mode in force: a read-only volume wins, then the Attachment's own, then the connector's, then rw."""
+    if volume is not None and volume.spec.read_only:
+        return AccessMode.READ_ONLY
+    if spec.access_mode is not None:
+        return spec.access_mode
+    if (connector or {}).get("mode") == "ro":
+        return AccessMode.READ_ONLY
+    return AccessMode.READ_WRITE
+
+
+class ExportBook:
+    """What we know of a backend's exports: its own listings, corrected by what we did since.
+
+    A listing takes time, and what it says of an export that was changed meanwhile is old; so every change is counted,
+    and a listing only speaks of what has not changed since it began.
+    """
+
+    def __init__(self) -> None:
+        self._exports: dict[str, ExportState] = {}
+        self._changed: dict[str, int] = {}
+        self._clock = 0
+
+    def __len__(self) -> int:
+        return len(self._exports)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(list(self._exports))
+
+    def get(self, handle: str) -> ExportState | None:
+        """Return what is known of the export."""
+        return self._exports.get(handle)
+
+    def record(self, handle: str, state: ExportState | None) -> None:
+        """Note what we made of an export, or (None) that it is gone."""
+        self._clock += 1
+        self._changed[handle] = self._clock
+        if state is None:
+            self._exports.pop(handle, None)
+        else:
+            self._exports[handle] = state
+
+    def mark(self) -> int:
+        """Return a mark to pass to `merge`; take it before the listing begins."""
+        return self._clock
+
+    def merge(self, listed: Mapping[str, ExportState], mark: int) -> set[str]:
+        """Take in a listing that began at `mark`; return the handles of which it told something new."""
+        news: set[str] = set()
+        for handle in listed.keys() | self._exports.keys():
+            if self._changed.get(handle, 0) > mark:
+                continue
+            state = listed.get(handle)
+            known = self._exports.get(handle)
+            if state == known:
+                continue
+            if state is None:
+                del self._exports[handle]
+            else:
+                self._exports[handle] = state
+            # A session that came or went is no drift.
+            if state is None or known is None or _without_sessions(state) != _without_sessions(known):
+                news.add(handle)
+        self._changed = {h: at for h, at in self._changed.items() if at > mark}
+        return news
+
+
+def _without_sessions(state: ExportState) -> tuple[object, ...]:
+    return state.volume_handle, state.initiator, state.access_mode, state.complete

@@ -1,0 +1,62 @@
+"""Which Backend is in charge of an object."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from fairlead_crds.conditions import Reason
+from fairlead_crds.kinds import Attachment, Backend, Volume
+from fairlead_crds.names import LABEL_BACKEND
+
+
+@dataclass(frozen=True)
+class Unplaced:
+    """No Backend is in charge, and why."""
+
+    reason: Reason
+    message: str
+
+
+def place_volume(volume: Volume, backends: Mapping[str, Backend]) -> str | Unplaced:
+    """Return the name of the Backend in charge of a Volume, once stamped for good."""
+    stamped = volume.metadata.labels.get(LABEL_BACKEND) if volume.guarded else None
+    name = stamped or volume.spec.backend_name
+    if name is not None:
+        if name in backends:
+            return name
+        return Unplaced(Reason.UNKNOWN_BACKEND, f"Backend {name!r} does not exist; there are: {_list(backends)}")
+    return default_backend(backends.values())
+
+
+def default_backend(backends: Iterable[Backend]) -> str | Unplaced:
+    """Return the name of the default Backend."""
+    everyone = [b for b in backends if not b.deleting]
+    defaults = sorted(b.metadata.name for b in everyone if b.spec.default)
+    if len(defaults) == 1:
+        return defaults[0]
+    if defaults:
+        return Unplaced(Reason.AMBIGUOUS_DEFAULT, f"more than one Backend is the default: {', '.join(defaults)}")
+    return Unplaced(
+        Reason.NO_DEFAULT_BACKEND,
+        "backendName is not set and no Backend has `default: true`; set one of them",
+    )
+
+
+def place_attachment(
+    attachment: Attachment, volume: Volume | None, backends: Mapping[str, Backend]
+) -> str | Unplaced:
+    """Return the name of the Backend in charge of an Attachment: the one stamped on it, else its volume's."""
+    stamped = attachment.metadata.labels.get(LABEL_BACKEND) if attachment.guarded else None
+    if stamped is not None:
+        if stamped in backends:
+            return stamped
+        return Unplaced(Reason.UNKNOWN_BACKEND, f"Backend {stamped!r}, which exported it, does not exist any more")
+    if volume is None:
+        return Unplaced(
+            Reason.VOLUME_NOT_FOUND,
+            f"there is no Volume {attachment.spec.volume_name!r} in namespace {attachment.metadata.namespace!r}",
+        )
+    return place_volume(volume, backends)
+
+
+def _list(backends: Mapping[str, Backend]) -> str:
+    return ", ".join(sorted(backends)) or "none"
