@@ -1,0 +1,77 @@
+"""The control plane that all tests of a run share, and namespaces to be alone in."""
+
+import signal
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from types import FrameType
+
+import pytest
+from kubernetes import client
+
+from fairlead_devstack.api_client import connect
+from fairlead_devstack.audit import AuditLog
+from fairlead_devstack.control_plane import ControlPlane
+from fairlead_devstack.custom_resources import install_manifests
+from fairlead_devstack.lookup import locate_control_plane
+
+MANIFESTS = Path(__file__).parent.parent / "crds" / "manifests"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # pytest finishes its fixtures on Ctrl-C; SIGTERM gets the same way out.
+    signal.signal(signal.SIGTERM, _interrupt)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    # A second one must not break off the cleanup that the first one began.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
+@pytest.fixture(scope="session")
+def control_plane(request: pytest.FixtureRequest) -> Iterator[ControlPlane]:
+    """A real etcd, API server and controller manager, with Fairlead's kinds installed."""
+    capture = request.config.pluginmanager.getplugin("capturemanager")
+    # A first run builds for minutes; whoever waits should see it.
+    with capture.global_and_fixture_disabled():
+        programs = locate_control_plane()
+    with ControlPlane(programs=programs) as running:
+        if MANIFESTS.is_dir():
+            with connect(running.kubeconfig) as api:
+                install_manifests(api, MANIFESTS)
+        yield running
+
+
+@pytest.fixture(scope="session")
+def kubeconfig(control_plane: ControlPlane) -> Path:
+    """The administrator's kubeconfig."""
+    return control_plane.kubeconfig
+
+
+@pytest.fixture(scope="session")
+def audit_log(control_plane: ControlPlane) -> AuditLog:
+    """Every finished request to the API server."""
+    return control_plane.audit_log
+
+
+@pytest.fixture(scope="session")
+def admin(kubeconfig: Path) -> Iterator[client.ApiClient]:
+    """The official client, as administrator."""
+    with connect(kubeconfig) as api:
+        yield api
+
+
+@pytest.fixture
+def namespace(admin: client.ApiClient) -> Iterator[str]:
+    """A fresh namespace; its deletion is begun afterwards, not awaited."""
+    name = f"test-{uuid.uuid4().hex[:10]}"
+    core = client.CoreV1Api(admin)
+    core.create_namespace(client.V1Namespace(metadata=client.V1ObjectMeta(name=name)))
+    yield name
+    try:
+        core.delete_namespace(name)
+    except client.ApiException as error:
+        # A test may have deleted it as its very subject.
+        if error.status != 404:
+            raise
