@@ -139,7 +139,7 @@ def _candidates(program: Program) -> Iterator[tuple[str, Path]]:
         yield "PATH", Path(on_path)
     yield from _if_executable("the cache", cache_folder() / str(program.version) / program.name)
     if program.in_envtest:
-        folder = _envtest_folder()
+        folder = envtest_folder()
         if folder is not None:
             yield from _if_executable("setup-envtest", folder / program.name)
 
@@ -150,8 +150,12 @@ def _if_executable(source: str, path: Path) -> Iterator[tuple[str, Path]]:
 
 
 @functools.cache
-def _envtest_folder() -> Path | None:
-    """Ask setup-envtest, once per process: it may download."""
+def envtest_folder() -> Path | None:
+    """Ask setup-envtest for its folder of programs, once per process: it may download.
+
+    Returns:
+        The folder; None when the tool is missing or failed.
+    """
     tool = shutil.which("setup-envtest")
     if tool is None:
         return None

@@ -27,7 +27,11 @@ class ScratchFolder:
         """
         sweep()
         self.path = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{purpose}-"))
-        self._lock: IO[bytes] | None = _locked(self.path / _LOCK, create=True)
+        # Locked before it has its name: a sweep meanwhile never finds a lock file that nobody holds.
+        unnamed = self.path / f"{_LOCK}.new"
+        unnamed.touch()
+        self._lock: IO[bytes] | None = _locked(unnamed)
+        unnamed.rename(self.path / _LOCK)
 
     def remove(self) -> None:
         """Remove the folder and all in it; safe to repeat."""
@@ -51,7 +55,7 @@ def sweep() -> None:
         try:
             if folder.stat().st_uid != os.getuid():
                 continue
-            lock = _locked(folder / _LOCK, create=False)
+            lock = _locked(folder / _LOCK)
         except OSError:
             # No lock file: not one of ours, or not yet one. Removing it would be a guess.
             continue
@@ -60,8 +64,8 @@ def sweep() -> None:
             lock.close()
 
 
-def _locked(path: Path, *, create: bool) -> IO[bytes] | None:
-    file = path.open("ab" if create else "rb")
+def _locked(path: Path) -> IO[bytes] | None:
+    file = path.open("rb")
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
