@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from fairlead_crds import policies
 from fairlead_crds.definitions import definition
 from fairlead_crds.kinds import KINDS
 
@@ -26,6 +27,15 @@ class _Dumper(yaml.SafeDumper):
         super().increase_indent(flow, False)
 
 
+def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    # CEL is full of quotes, which a quoted scalar would double.
+    style = ">" if len(text) > 80 and "'" in text and "\n" not in text else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_Dumper.add_representer(str, _text)
+
+
 def to_yaml(documents: Iterable[Any]) -> str:
     """Return the documents as YAML under the header that says where they come from."""
     return HEADER + yaml.dump_all(documents, Dumper=_Dumper, sort_keys=False, width=120, explicit_start=True)
@@ -34,7 +44,8 @@ def to_yaml(documents: Iterable[Any]) -> str:
 def manifests() -> dict[Path, str]:
     """Every generated file, by its path in the checkout."""
     folder = Path("crds/manifests")
-    return {folder / f"{kind.plural}.yaml": to_yaml([definition(kind)]) for kind in KINDS}
+    files = {folder / f"{kind.plural}.yaml": to_yaml([definition(kind)]) for kind in KINDS}
+    return files | {folder / "policies" / "admission.yaml": to_yaml(policies.manifests())}
 
 
 def stale(root: Path) -> list[Path]:
