@@ -62,7 +62,7 @@ down: setup ## stop what `make up` started and remove its files
 .PHONY: test
 test: setup ## run every test against a real control plane
 	@$(BIN)/python -m fairlead_devstack.provision
-	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -m "not mutation" $(PYTEST_ARGS)
 
 .PHONY: mutation
 mutation: setup ## check that the tests notice planted faults (slow)
