@@ -27,8 +27,8 @@ setup: $(STAMP) ## create .venv with every dependency, by hash (at once when up 
 # The stamp comes last, so an interrupted setup is simply done again.
 $(STAMP): pyproject.toml requirements.txt requirements-bootstrap.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
-	  echo "setup: Python 3.11 or later is needed; '$(PYTHON)' is: $$($(PYTHON) --version 2>&1 || echo missing)." \
-	       "Install a newer one, or name it: make setup PYTHON=python3.12" >&2; exit 1; }
+	  echo "setup: Python 3.11 or later is needed; '$(PYTHON)' is $$(command -v $(PYTHON) >/dev/null && \
+	       $(PYTHON) --version 2>&1 || echo missing). Install one, or name it: make setup PYTHON=python3.12" >&2; exit 1; }
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { \
 	  echo "setup: '$(PYTHON)' has no venv module; on Debian: apt-get install python3-venv" >&2; exit 1; }
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || { \

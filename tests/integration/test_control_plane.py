@@ -86,6 +86,24 @@ def test_namespaces_are_deleted_for_good(admin: client.ApiClient, namespace: str
     )
 
 
+def test_dependents_of_a_deleted_custom_resource_are_collected(admin: client.ApiClient, namespace: str) -> None:
+    core, objects = client.CoreV1Api(admin), client.CustomObjectsApi(admin)
+    kind = ("fairlead.dev", "v1alpha1", namespace, "volumes")
+    volume = {"apiVersion": "fairlead.dev/v1alpha1", "kind": "Volume", "metadata": {"name": "owner"}}
+    owner = objects.create_namespaced_custom_object(*kind, {**volume, "spec": {"size": "1Gi"}})
+    owned = secret("owned")
+    owned.metadata.owner_references = [
+        client.V1OwnerReference(
+            api_version="fairlead.dev/v1alpha1", kind="Volume", name="owner", uid=owner["metadata"]["uid"]
+        )
+    ]
+    core.create_namespaced_secret(namespace, owned)
+    objects.delete_namespaced_custom_object(*kind, "owner")
+    wait_for(
+        lambda: not core.list_namespaced_secret(namespace).items, timeout=60, what="the owned Secret was collected"
+    )
+
+
 def test_a_service_accounts_kubeconfig_speaks_as_the_service_account(
     kubeconfig: Path, admin: client.ApiClient, audit_log: AuditLog, namespace: str, tmp_path: Path
 ) -> None:
