@@ -65,10 +65,10 @@ class Connection:
 def parse_targets(text: str, *, only: str | None = None) -> list[Target]:
     """Every target of `target show`, or those named `only`: at 2,000 targets reading one is much cheaper."""
     heads = list(_TARGET.finditer(text))
-    ends = [head.start() for head in heads[1:]] + [len(text)]
+    ends = [*(head.start() for head in heads[1:]), len(text)]
     return [
         _target(int(head[1]), head[2], text[head.end() : end])
-        for head, end in zip(heads, ends, strict=True)
+        for head, end in zip(heads, ends, strict=False)
         if only is None or head[2] == only
     ]
 
@@ -99,8 +99,7 @@ def parse_portals(text: str) -> list[str]:
 def shown_megabytes(size: int) -> int:
     """The number that tgtd shows for a LUN of `size` bytes (`print_disksize` in `usr/target.c`)."""
     sectors = size // 512
-    # C divides towards zero and the difference may be negative for very small sizes; those are shown as 0.
-    return max(0, (sectors - (sectors // 625 - 974)) // 1950)
+    return (sectors - (sectors // 625 - 974)) // 1950
 
 
 def _target(tid: int, name: str, body: str) -> Target:

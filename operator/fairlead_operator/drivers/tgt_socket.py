@@ -25,7 +25,7 @@ _CREDENTIALS = struct.Struct("=iII")
 
 
 async def exchange(
-    path: Path, request: tgt.Request, *, admit: Callable[[], None], limit: float = ANSWER_LIMIT
+    path: Path, request: tgt.Request, *, admit: Callable[[], object], limit: float = ANSWER_LIMIT
 ) -> str:
     """Send one request and return the text of its answer.
 
@@ -71,9 +71,7 @@ def peer_pid(path: Path) -> int | None:
                 connection.connect(address)
         except OSError:
             return None
-        pid, _, _ = _CREDENTIALS.unpack(
-            connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
-        )
+        pid, _, _ = _CREDENTIALS.unpack(connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size))
         return int(pid)
 
 
