@@ -184,9 +184,7 @@ class KubeClient:
     ) -> T:
         """Patch an object or its subresource. A failing `test` of a JSON patch is an `Invalid`."""
         path = endpoint.path(namespace, name, subresource)
-        return endpoint.parse(
-            await self.request("PATCH", path, body=body, content_type=content_type, params=params)
-        )
+        return endpoint.parse(await self.request("PATCH", path, body=body, content_type=content_type, params=params))
 
     async def delete(
         self,

@@ -39,6 +39,6 @@ async def faultpoint(name: str) -> None:
         raise InjectedFault(name)
     elif action == "pause":
         go = order.with_name(f"{name}.go")
-        while not go.exists():
+        while not go.exists():  # noqa: ASYNC110 - the other side is another process
             await asyncio.sleep(0.005)
         go.unlink()

@@ -7,6 +7,7 @@ saw the record it wants to replace, so clocks of different machines are never co
 """
 
 import asyncio
+import concurrent.futures
 import contextlib
 import logging
 import threading
@@ -91,6 +92,7 @@ class Election:
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._campaign: asyncio.Task[None] | None = None
+        self._record: Mapping[str, Any] | None = None
 
     async def start(self) -> None:
         """Begin to campaign."""
@@ -120,34 +122,22 @@ class Election:
         async with await self._connect() as client:
             while True:
                 try:
-                    record, tenure = await self._win(client)
+                    tenure = await self._win(client)
                 except KubeError as error:
                     _log.warning("lease %s: %s", self._lease, error)
                     await asyncio.sleep(self._timing.poll)
                     continue
                 _log.info("lease %s: won, epoch %s", self._lease, tenure.epoch)
-                work = self._start_work(tenure)
+                work = _Work(self._on_won, tenure, self._main)
                 try:
-                    record = await self._hold(client, record, tenure, work)
+                    await self._hold(client, tenure, work)
                 finally:
                     tenure.end()
-                    await self._stop_work(work)
-                    if record is not None:
-                        await self._release(client, record)
+                    await work.stop(within=self._timing.duration)
+                    await self._release(client)
                     _log.info("lease %s: tenure %s is over", self._lease, tenure.epoch)
 
-    def _start_work(self, tenure: Tenure) -> "asyncio.Future[None]":
-        assert self._main is not None
-        work = asyncio.run_coroutine_threadsafe(_awaited(self._on_won(tenure)), self._main)
-        return asyncio.wrap_future(work)
-
-    async def _stop_work(self, work: "asyncio.Future[None]") -> None:
-        work.cancel()
-        # The main loop may already be closing; its own shutdown then ends the work.
-        with contextlib.suppress(asyncio.CancelledError, TimeoutError, Exception):
-            await asyncio.wait_for(asyncio.shield(work), timeout=self._timing.duration)
-
-    async def _win(self, client: KubeClient) -> tuple[Mapping[str, Any], Tenure]:
+    async def _win(self, client: KubeClient) -> Tenure:
         """Wait until the Lease is free, or its holder silent for its whole duration, and take it."""
         seen_version, seen_at = "", 0.0
         while True:
@@ -170,9 +160,7 @@ class Election:
                 continue
             await asyncio.sleep(self._timing.poll)
 
-    async def _take(
-        self, client: KubeClient, record: Mapping[str, Any] | None, now: float
-    ) -> tuple[Mapping[str, Any], Tenure]:
+    async def _take(self, client: KubeClient, record: Mapping[str, Any] | None, now: float) -> Tenure:
         turns = int(record["spec"].get("leaseTransitions") or 0) + 1 if record is not None else 1
         spec = {
             "holderIdentity": self._identity,
@@ -188,61 +176,100 @@ class Election:
             "spec": spec,
         }
         if record is None:
-            taken = await client.create(LEASES, body, self._namespace)
+            self._record = await client.create(LEASES, body, self._namespace)
         else:
             body["metadata"] = record["metadata"]
-            taken = await client.replace(LEASES, self._lease, body, self._namespace)
+            self._record = await client.replace(LEASES, self._lease, body, self._namespace)
         # A Lease that was deleted starts its count again; the random part keeps epochs apart all the same.
         tenure = Tenure(self._lease, f"{turns:08d}-{uuid.uuid4().hex[:12]}")
         tenure.extend(now + self._timing.duration)
-        return taken, tenure
+        return tenure
 
-    async def _hold(
-        self, client: KubeClient, record: Mapping[str, Any], tenure: Tenure, work: "asyncio.Future[None]"
-    ) -> Mapping[str, Any] | None:
-        """Renew until the Lease is lost (None) or the work ends by itself (the record, to release)."""
+    async def _hold(self, client: KubeClient, tenure: Tenure, work: "_Work") -> None:
+        """Renew until the Lease is lost or the work ends by itself."""
         while tenure.valid:
-            await asyncio.wait([work], timeout=self._timing.renew)
-            if work.done():
-                if (error := work.exception() if not work.cancelled() else None) is not None:
-                    _log.error("lease %s: the work of tenure %s failed", self._lease, tenure.epoch, exc_info=error)
-                return record
+            if await work.ended(within=self._timing.renew):
+                _log.error("lease %s: the work of tenure %s ended by itself", self._lease, tenure.epoch)
+                return
             started = time.monotonic()
             try:
-                record = await self._renew(client, record)
+                await self._renew(client)
                 tenure.extend(started + self._timing.duration)
             except (Conflict, NotFound):
-                try:
-                    record = await client.get(LEASES, self._lease, self._namespace)
-                except KubeError:
-                    return None
-                if record["spec"].get("holderIdentity") != self._identity:
-                    _log.warning("lease %s: taken by %s", self._lease, record["spec"].get("holderIdentity"))
-                    return None
+                if not await self._still_ours(client):
+                    return
             except KubeError as error:
                 _log.warning("lease %s: renewal failed: %s", self._lease, error)
                 await asyncio.sleep(min(0.2, self._timing.renew))
         _log.warning("lease %s: could not be renewed in time", self._lease)
-        return None
 
-    async def _renew(self, client: KubeClient, record: Mapping[str, Any]) -> Mapping[str, Any]:
-        body = {**record, "spec": {**record["spec"], "renewTime": _micro_time()}}
+    async def _renew(self, client: KubeClient) -> None:
+        assert self._record is not None
+        body = {**self._record, "spec": {**self._record["spec"], "renewTime": _micro_time()}}
         path = LEASES.path(self._namespace, self._lease)
-        renewed: Mapping[str, Any] = await client.request(
-            "PUT", path, body=body, timeout=max(0.5, self._timing.duration / 2)
-        )
-        return renewed
+        self._record = await client.request("PUT", path, body=body, timeout=max(0.5, self._timing.duration / 2))
 
-    async def _release(self, client: KubeClient, record: Mapping[str, Any]) -> None:
+    async def _still_ours(self, client: KubeClient) -> bool:
+        """Look again after a conflict: an answer that was lost on the way may have been our own renewal."""
+        record, self._record = self._record, None
+        try:
+            found = await client.get(LEASES, self._lease, self._namespace)
+        except KubeError as error:
+            _log.warning("lease %s: %s", self._lease, error)
+            return False
+        assert record is not None
+        if found["spec"].get("holderIdentity") != self._identity:
+            _log.warning("lease %s: taken by %s", self._lease, found["spec"].get("holderIdentity"))
+            return False
+        if found["spec"].get("leaseTransitions") != record["spec"].get("leaseTransitions"):
+            return False
+        self._record = found
+        return True
+
+    async def _release(self, client: KubeClient) -> None:
+        record, self._record = self._record, None
+        if record is None:
+            return
         body = {**record, "spec": {**record["spec"], "holderIdentity": "", "leaseDurationSeconds": 1}}
         try:
-            await asyncio.shield(client.replace(LEASES, self._lease, body, self._namespace))
+            await client.replace(LEASES, self._lease, body, self._namespace)
         except KubeError as error:
             _log.info("lease %s: not released: %s", self._lease, error)
 
 
-async def _awaited(work: Awaitable[None]) -> None:
-    await work
+class _Work:
+    """What a tenure is for, running in the main event loop, seen from the election's thread."""
+
+    def __init__(
+        self,
+        on_won: Callable[[Tenure], Awaitable[None]],
+        tenure: Tenure,
+        main: asyncio.AbstractEventLoop | None,
+    ) -> None:
+        assert main is not None
+        self._finished: concurrent.futures.Future[None] = concurrent.futures.Future()
+        self._handle = asyncio.run_coroutine_threadsafe(self._run(on_won, tenure), main)
+
+    async def _run(self, on_won: Callable[[Tenure], Awaitable[None]], tenure: Tenure) -> None:
+        try:
+            await on_won(tenure)
+        except Exception:
+            _log.exception("lease %s: the work failed", tenure.lease)
+        finally:
+            self._finished.set_result(None)
+
+    async def ended(self, *, within: float) -> bool:
+        """Wait that many seconds for it to end by itself."""
+        try:
+            await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(self._finished)), timeout=within)
+        except TimeoutError:
+            return False
+        return True
+
+    async def stop(self, *, within: float) -> None:
+        """Cancel it and wait for its clean-up; a main loop that is already gone needs no waiting for."""
+        self._handle.cancel()
+        await self.ended(within=within)
 
 
 def _micro_time() -> str:

@@ -152,7 +152,7 @@ class WorkQueue(Generic[K]):
     def _backoff(self, key: K) -> float:
         failures = self._failures[key] = self._failures.get(key, 0) + 1
         pause: float = min(_LONGEST, _SHORTEST * 2.0 ** (failures - 1))
-        return pause * random.uniform(0.8, 1.2)  # noqa: S311 - jitter, no secret
+        return pause * random.uniform(0.8, 1.2)
 
     def _cancel_timer(self, key: K) -> None:
         timer = self._timers.pop(key, None)

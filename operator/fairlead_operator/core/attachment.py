@@ -115,14 +115,16 @@ def _detach(facts: AttachmentFacts) -> steps.AttachmentStep:
         return _failing(facts, AttachmentPhase.DETACHING)
     if not facts.done.unexported:
         if facts.unready is not None:
-            return _failing(facts, AttachmentPhase.DETACHING, Failure(reason=Reason.BACKEND_NOT_READY, message=facts.unready))
+            return _failing(
+                facts, AttachmentPhase.DETACHING, Failure(reason=Reason.BACKEND_NOT_READY, message=facts.unready)
+            )
         polite = attachment.spec.detach_policy is DetachPolicy.WAIT_FOR_LOGOUT
         if polite and facts.export is not None and facts.export.sessions:
             waiting = "waiting for the node to log out, as detachPolicy WaitForLogout asks"
             exported = _condition(facts, EXPORTED, True, Reason.DETACHING, waiting)
-            return _write(facts, _conditions(facts, exported), AttachmentPhase.DETACHING, Reason.DETACHING) or steps.Wait(
-                until=facts.now + timedelta(seconds=1)
-            )
+            return _write(
+                facts, _conditions(facts, exported), AttachmentPhase.DETACHING, Reason.DETACHING
+            ) or steps.Wait(until=facts.now + timedelta(seconds=1))
         return steps.Unexport(attachment.handle, "the Attachment is being deleted")
     if facts.volume is not None and (holder := ledger.holder_of(facts.volume, attachment.metadata.uid)):
         return steps.Release(holder, ledger.without_holder(facts.volume, holder.uid))
@@ -220,9 +222,9 @@ def _wait_for_volume(facts: AttachmentFacts, reason: Reason, message: str) -> st
         _condition(facts, EXPORTED, False, Reason.NOT_ADMITTED, "waits to be admitted"),
     )
     uid = facts.attachment.status.volume_uid or (facts.volume.metadata.uid if facts.volume is not None else None)
-    return _write(
-        facts, conditions, AttachmentPhase.PENDING, reason, volume_uid=uid, connection_info=None
-    ) or steps.Wait()
+    return (
+        _write(facts, conditions, AttachmentPhase.PENDING, reason, volume_uid=uid, connection_info=None) or steps.Wait()
+    )
 
 
 def _export(facts: AttachmentFacts, volume: Volume) -> steps.AttachmentStep:
@@ -234,8 +236,12 @@ def _export(facts: AttachmentFacts, volume: Volume) -> steps.AttachmentStep:
     stale = facts.export is not None and (reserved or refused or facts.export.initiator not in (None, facts.initiator))
     if stale and not facts.done.unexported:
         if facts.unready is not None:
-            return _failing(facts, AttachmentPhase.EXPORTED, Failure(reason=Reason.BACKEND_NOT_READY, message=facts.unready))
-        return steps.Unexport(attachment.handle, "the connector changed" if facts.connector else "the connector is gone")
+            return _failing(
+                facts, AttachmentPhase.EXPORTED, Failure(reason=Reason.BACKEND_NOT_READY, message=facts.unready)
+            )
+        return steps.Unexport(
+            attachment.handle, "the connector changed" if facts.connector else "the connector is gone"
+        )
     if refused:
         return _refused_connector(facts, volume)
     if reserved:
@@ -254,7 +260,9 @@ def _exported(facts: AttachmentFacts, volume: Volume) -> steps.AttachmentStep:
     connection = facts.done.connection or known
     if not wanted.met_by(facts.export) or connection is None:
         if facts.unready is not None:
-            return _failing(facts, AttachmentPhase.EXPORTING, Failure(reason=Reason.BACKEND_NOT_READY, message=facts.unready))
+            return _failing(
+                facts, AttachmentPhase.EXPORTING, Failure(reason=Reason.BACKEND_NOT_READY, message=facts.unready)
+            )
         return steps.Export()
     secret = before.secret_ref is not None if facts.done.secret is None else facts.done.secret
     if attachment.spec.write_secret and not secret:
@@ -268,29 +276,32 @@ def _exported(facts: AttachmentFacts, volume: Volume) -> steps.AttachmentStep:
     )
     completed = attachment.spec.completed
     phase = AttachmentPhase.COMPLETED if completed else AttachmentPhase.EXPORTED
-    return _write(
-        facts,
-        _conditions(
+    return (
+        _write(
             facts,
-            _condition(facts, ADMITTED, True, Reason.ADMITTED, f"holds Volume {volume.metadata.name!r}"),
-            _condition(facts, EXPORTED, True, Reason.EXPORTED, f"exported to {facts.initiator}"),
-            _completion(facts),
-        ),
-        phase,
-        Reason.COMPLETED if completed else Reason.EXPORTED,
-        volume_uid=volume.metadata.uid,
-        backend_name=facts.backend,
-        handle=attachment.handle,
-        key_id=before.key_id or facts.key_id,
-        access_mode=mode,
-        initiator=facts.initiator,
-        host=host,
-        connection_info=connection,
-        secret_ref=SecretReference(name=connection_secret(attachment.handle)) if secret else None,
-        reserved_at=before.reserved_at or _admitted_at(facts, volume),
-        attached_at=facts.now if moved else before.attached_at,
-        completed_at=_completed_at(facts),
-    ) or steps.Wait()
+            _conditions(
+                facts,
+                _condition(facts, ADMITTED, True, Reason.ADMITTED, f"holds Volume {volume.metadata.name!r}"),
+                _condition(facts, EXPORTED, True, Reason.EXPORTED, f"exported to {facts.initiator}"),
+                _completion(facts),
+            ),
+            phase,
+            Reason.COMPLETED if completed else Reason.EXPORTED,
+            volume_uid=volume.metadata.uid,
+            backend_name=facts.backend,
+            handle=attachment.handle,
+            key_id=before.key_id or facts.key_id,
+            access_mode=mode,
+            initiator=facts.initiator,
+            host=host,
+            connection_info=connection,
+            secret_ref=SecretReference(name=connection_secret(attachment.handle)) if secret else None,
+            reserved_at=before.reserved_at or _admitted_at(facts, volume),
+            attached_at=facts.now if moved else before.attached_at,
+            completed_at=_completed_at(facts),
+        )
+        or steps.Wait()
+    )
 
 
 def _reserved(facts: AttachmentFacts, volume: Volume) -> steps.AttachmentStep:
@@ -324,20 +335,23 @@ def _refused_connector(facts: AttachmentFacts, volume: Volume) -> steps.Attachme
         reason, message = Reason.NODE_CONNECTOR_NOT_FOUND, f"there is no NodeConnector {node!r}"
     else:
         reason, message = Reason.INCOMPLETE_CONNECTOR, facts.connector_flaw or ""
-    return _write(
-        facts,
-        _conditions(
+    return (
+        _write(
             facts,
-            _condition(facts, ADMITTED, True, Reason.ADMITTED, f"holds Volume {volume.metadata.name!r}"),
-            _condition(facts, EXPORTED, False, reason, message),
-            _completion(facts),
-        ),
-        AttachmentPhase.RESERVED,
-        reason,
-        event=reason,
-        reserved_at=facts.attachment.status.reserved_at or _admitted_at(facts, volume),
-        **_unexported(facts, volume),
-    ) or steps.Wait()
+            _conditions(
+                facts,
+                _condition(facts, ADMITTED, True, Reason.ADMITTED, f"holds Volume {volume.metadata.name!r}"),
+                _condition(facts, EXPORTED, False, reason, message),
+                _completion(facts),
+            ),
+            AttachmentPhase.RESERVED,
+            reason,
+            event=reason,
+            reserved_at=facts.attachment.status.reserved_at or _admitted_at(facts, volume),
+            **_unexported(facts, volume),
+        )
+        or steps.Wait()
+    )
 
 
 def _unexported(facts: AttachmentFacts, volume: Volume) -> dict[str, Any]:
@@ -350,6 +364,7 @@ def _unexported(facts: AttachmentFacts, volume: Volume) -> dict[str, Any]:
         "initiator": None,
         "host": None,
         "connection_info": None,
+        "key_id": None,
     }
 
 

@@ -41,9 +41,7 @@ def default_backend(backends: Iterable[Backend]) -> str | Unplaced:
     )
 
 
-def place_attachment(
-    attachment: Attachment, volume: Volume | None, backends: Mapping[str, Backend]
-) -> str | Unplaced:
+def place_attachment(attachment: Attachment, volume: Volume | None, backends: Mapping[str, Backend]) -> str | Unplaced:
     """Return the name of the Backend in charge of an Attachment: the one stamped on it, else its volume's."""
     stamped = attachment.metadata.labels.get(LABEL_BACKEND) if attachment.guarded else None
     if stamped is not None:

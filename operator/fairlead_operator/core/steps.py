@@ -125,7 +125,17 @@ class Wait:
 
 
 AttachmentStep = (
-    Adopt | Admit | WriteSecret | DropSecret | Export | Unexport | WriteAttachmentStatus | Release | Finalize | Expire | Wait
+    Adopt
+    | Admit
+    | WriteSecret
+    | DropSecret
+    | Export
+    | Unexport
+    | WriteAttachmentStatus
+    | Release
+    | Finalize
+    | Expire
+    | Wait
 )
 VolumeStep = (
     Adopt

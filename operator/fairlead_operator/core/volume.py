@@ -72,9 +72,7 @@ def _delete(facts: VolumeFacts) -> steps.VolumeStep:
     if keep or facts.deleted:
         return steps.Finalize()
     if facts.unready is not None:
-        return _not_ready(
-            facts, VolumePhase.DELETING, Failure(reason=Reason.BACKEND_NOT_READY, message=facts.unready)
-        )
+        return _not_ready(facts, VolumePhase.DELETING, Failure(reason=Reason.BACKEND_NOT_READY, message=facts.unready))
     return steps.DeleteVolume()
 
 
@@ -93,9 +91,7 @@ def _provision(facts: VolumeFacts) -> steps.VolumeStep:
             return _not_ready(facts, VolumePhase.FAILED, Failure(reason=Reason.SOURCE_NOT_FOUND, message=missing))
         if volume.status.capacity is not None:
             lost = "its data are gone from the backend; restore them there, or delete the Volume"
-            return _not_ready(
-                facts, VolumePhase.FAILED, Failure(reason=Reason.VOLUME_LOST, message=lost), event=True
-            )
+            return _not_ready(facts, VolumePhase.FAILED, Failure(reason=Reason.VOLUME_LOST, message=lost), event=True)
     if facts.failure is not None:
         # A failed growth leaves a volume that can still be used at its old size.
         if have is not None:

@@ -1,0 +1,213 @@
+"""Reconciles Attachments of one Backend: reads what is, asks the core, does it, and writes status once."""
+
+import asyncio
+import dataclasses
+import logging
+from datetime import UTC, datetime
+
+from fairlead_crds.kinds import Attachment, ConnectionStatus, Volume
+from fairlead_kube.errors import Conflict, NotFound
+from fairlead_operator.core import steps
+from fairlead_operator.core.attachment import AttachmentFacts, Done, Failure, decide
+from fairlead_operator.core.exports import Wanted, effective_mode
+from fairlead_operator.core.placement import place_attachment
+from fairlead_operator.drivers.base import (
+    BackendVolume,
+    DriverError,
+    ExportRequest,
+    Fenced,
+    IncompleteConnector,
+)
+from fairlead_operator.faultpoints import faultpoint
+from fairlead_operator.keys import credentials, drop_secret, write_secret
+from fairlead_operator.queue import Again
+from fairlead_operator.tenure import EFFECT_ERRORS, EFFECT_TIMEOUT, Service, failure_of, passes_by_itself, state_of
+from fairlead_operator.view import Key, key_of
+
+_log = logging.getLogger(__name__)
+
+_STEPS = 32
+"""Most steps in one pass; a life needs ten. More means that the core and the world disagree for good."""
+
+_QUIET_FAILURES = 3
+"""Failures in a row of the kind that passes by itself, before they are worth a status write."""
+
+
+class AttachmentReconciler:
+    """See the module."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+
+    async def reconcile(self, key: Key) -> None:
+        """Bring one Attachment as far as it can go.
+
+        Raises:
+            Again: when it must be looked at again later.
+        """
+        done, failure = Done(), None
+        for _ in range(_STEPS):
+            facts = await self._gather(key, done, failure)
+            if facts is None:
+                return
+            step = decide(facts)
+            _log.debug("%s: %s", key, step)
+            failure = None
+            try:
+                match step:
+                    case steps.Wait(until=until, retry=retry):
+                        if retry:
+                            raise Again
+                        if until is not None:
+                            self._service.queue.add_after(key, (until - facts.now).total_seconds())
+                        return
+                    case steps.WriteAttachmentStatus(retry=True):
+                        await self._write_status(facts, step)
+                        raise Again
+                    case _:
+                        done = await self._perform(facts, step)
+            except Conflict:
+                # Ours was an old version: read and decide again. What was done outside stays done.
+                await self._service.view.refresh(self._service.client, key)
+                await self._refresh_volume(facts.attachment)
+            except NotFound:
+                await self._service.view.refresh(self._service.client, key)
+                await self._refresh_volume(facts.attachment)
+            except Fenced:
+                # Another holder is in charge; the election will end this tenure in a moment.
+                raise Again(1.0) from None
+            except EFFECT_ERRORS as error:
+                if passes_by_itself(error) and self._service.queue.failures(key) < _QUIET_FAILURES:
+                    raise Again from error
+                failure = failure_of(error)
+                _log.warning("%s: %s: %s", key, type(step).__name__, failure.message)
+        raise Again
+
+    async def _gather(self, key: Key, done: Done, failure: Failure | None) -> AttachmentFacts | None:
+        service, view = self._service, self._service.view
+        attachment = view.attachments.get(key.name, key.namespace)
+        if attachment is None:
+            return None
+        volume = await view.volume(service.client, attachment.spec.volume_name, key.namespace)
+        backends = {b.metadata.name: b for b in view.backends}
+        if place_attachment(attachment, volume, backends) != service.backend:
+            return None
+        connector, node_unknown = attachment.spec.connector, False
+        if attachment.spec.node_name is not None:
+            node = await view.node(service.client, attachment.spec.node_name)
+            connector, node_unknown = (node.spec.connector, False) if node is not None else (None, True)
+        initiator, flaw = None, None
+        if connector:
+            try:
+                initiator = service.driver.validate_connector(connector)
+            except IncompleteConnector as error:
+                flaw = str(error)
+        return AttachmentFacts(
+            attachment=attachment,
+            volume=volume,
+            backend=service.backend,
+            peers=view.attachments_of_volume.get((key.namespace, attachment.spec.volume_name)),
+            connector=connector or None,
+            node_unknown=node_unknown,
+            initiator=initiator,
+            connector_flaw=flaw,
+            export=service.book.get(attachment.handle),
+            key_id=service.keys.current,
+            unready=service.unready,
+            failure=failure,
+            done=done,
+            now=datetime.now(UTC),
+        )
+
+    async def _perform(self, facts: AttachmentFacts, step: steps.AttachmentStep) -> Done:
+        service, attachment = self._service, facts.attachment
+        match step:
+            case steps.Adopt():
+                await service.writer.adopt(attachment, backend=service.backend, handle=attachment.handle)
+                await faultpoint("attach.after-adopt")
+            case steps.Admit(status):
+                assert facts.volume is not None
+                service.assert_lease()
+                await faultpoint("attach.before-ledger")
+                await service.writer.status(facts.volume, status)
+                await faultpoint("attach.after-ledger")
+            case steps.Export():
+                connection = await self._export(facts)
+                return dataclasses.replace(facts.done, connection=connection, unexported=False)
+            case steps.WriteSecret():
+                chap = credentials(service.keys, attachment.handle, attachment.status.key_id)
+                await write_secret(service.client, attachment, chap)
+                await faultpoint("attach.after-secret")
+                return dataclasses.replace(facts.done, secret=True)
+            case steps.DropSecret():
+                await drop_secret(service.client, attachment)
+                return dataclasses.replace(facts.done, secret=False)
+            case steps.WriteAttachmentStatus():
+                await faultpoint("attach.before-status")
+                await self._write_status(facts, step)
+                await faultpoint("attach.after-status")
+            case steps.Unexport(handle, why):
+                _log.info("%s: unexport: %s", key_of(attachment), why)
+                service.assert_lease()
+                await faultpoint("detach.before-unexport")
+                async with asyncio.timeout(EFFECT_TIMEOUT):
+                    await service.driver.remove_export(handle)
+                service.book.record(handle, None)
+                await faultpoint("detach.after-unexport")
+                return dataclasses.replace(facts.done, unexported=True, connection=None)
+            case steps.Release(_, status):
+                assert facts.volume is not None
+                await faultpoint("detach.before-release")
+                await service.writer.status(facts.volume, status)
+                await faultpoint("detach.after-release")
+            case steps.Finalize():
+                await faultpoint("detach.before-finalize")
+                await service.writer.finalize(attachment)
+            case steps.Expire(reason):
+                _log.info("%s: ends: %s", key_of(attachment), reason)
+                await service.writer.expire(attachment)
+                await service.view.refresh(service.client, key_of(attachment))
+            case steps.Wait():
+                pass
+        return facts.done
+
+    async def _export(self, facts: AttachmentFacts) -> ConnectionStatus:
+        """Export, read back, and believe only what was read."""
+        service, attachment, volume = self._service, facts.attachment, facts.volume
+        assert volume is not None
+        assert facts.connector is not None
+        assert facts.initiator is not None
+        mode = effective_mode(volume, attachment.spec, facts.connector)
+        request = ExportRequest(
+            handle=attachment.handle,
+            volume=_backend_volume(volume),
+            connector=facts.connector,
+            access_mode=mode,
+            credentials=credentials(service.keys, attachment.handle, attachment.status.key_id),
+        )
+        service.assert_lease()
+        await faultpoint("attach.before-export")
+        async with asyncio.timeout(EFFECT_TIMEOUT):
+            info = await service.driver.create_export(request)
+            await faultpoint("attach.after-export")
+            state = state_of(await service.driver.get_export(attachment.handle))
+        service.book.record(attachment.handle, state)
+        wanted = Wanted(volume_handle=volume.handle, initiator=facts.initiator, access_mode=mode)
+        if not wanted.met_by(state):
+            raise DriverError(f"the export reads back as {state}, not as {wanted}; making it again")
+        return ConnectionStatus(driver_volume_type=info.driver_volume_type, data=dict(info.data))
+
+    async def _write_status(self, facts: AttachmentFacts, step: steps.WriteAttachmentStatus) -> None:
+        written = await self._service.writer.status(facts.attachment, step.status)
+        if step.event is not None:
+            message = next((c.message for c in written.status.conditions if c.reason == step.event), step.event.value)
+            action = "Detach" if facts.attachment.deleting else "Attach"
+            self._service.recorder.warn(written, step.event, message, action)
+
+    async def _refresh_volume(self, attachment: Attachment) -> None:
+        key = Key("Volume", attachment.metadata.namespace, attachment.spec.volume_name)
+        await self._service.view.refresh(self._service.client, key)
+
+
+def _backend_volume(volume: Volume) -> BackendVolume:
+    return BackendVolume(handle=volume.handle, size=volume.status.capacity or volume.spec.size_bytes)

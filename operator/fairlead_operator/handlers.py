@@ -1,0 +1,70 @@
+"""kopf delivers: one event handler per kind, start, stop and a probe. Nothing is decided here.
+
+`on.event` and nothing else: the change-detecting handlers would write to every object, retry by writing again, and
+never wake a waiter when another object changed.
+"""
+
+from typing import Any
+
+import kopf
+
+from fairlead_crds import names
+from fairlead_crds.kinds import KINDS, Resource
+from fairlead_operator.runtime import Runtime
+
+NEVER_USED_FINALIZER = f"{names.GROUP}/not-used"
+"""kopf removes the finalizer it is told of from objects that no handler of its needs it on; so it is told of this."""
+
+
+def make_settings() -> kopf.OperatorSettings:
+    """Turn off everything of kopf that writes or asks, and bound what waits."""
+    settings = kopf.OperatorSettings()
+    settings.persistence.finalizer = NEVER_USED_FINALIZER
+    settings.posting.enabled = False
+    settings.peering.standalone = True
+    settings.scanning.disabled = True
+    settings.networking.request_timeout = 15
+    settings.networking.connect_timeout = 5
+    settings.networking.error_backoffs = (0.2, 0.5, 1, 2, 3)
+    settings.queueing.error_delays = (1, 2, 5)
+    settings.watching.reconnect_backoff = 0.2
+    settings.watching.chunk_size = 500
+    settings.process.ultimate_exiting_timeout = 30
+    return settings
+
+
+def make_registry(runtime: Runtime) -> kopf.OperatorRegistry:
+    """Return the handlers that feed `runtime`. Two registries in one process do not know of each other."""
+    registry = kopf.OperatorRegistry()
+
+    @kopf.on.login(registry=registry)
+    def login(**kwargs: Any) -> kopf.ConnectionInfo | None:
+        return kopf.login_with_service_account(**kwargs) or kopf.login_with_kubeconfig(**kwargs)
+
+    @kopf.on.startup(registry=registry)
+    async def start(**_: Any) -> None:
+        await runtime.start()
+
+    @kopf.on.cleanup(registry=registry)
+    async def stop(**_: Any) -> None:
+        await runtime.stop()
+
+    @kopf.on.probe(registry=registry, id="runtime")
+    def probe(**_: Any) -> bool:
+        if not runtime.healthy:
+            raise RuntimeError("the operator's planning task has ended")
+        return True
+
+    for model in KINDS:
+        _deliver(registry, model, runtime)
+    return registry
+
+
+def _deliver(registry: kopf.OperatorRegistry, model: type[Resource[Any, Any]], runtime: Runtime) -> None:
+    @kopf.on.event(names.GROUP, names.VERSION, model.plural, registry=registry, id=f"deliver-{model.plural}")
+    def deliver(event: Any, **_: Any) -> None:
+        item = model.model_validate(event["object"])
+        if event["type"] == "DELETED":
+            runtime.forget(item)
+        else:
+            runtime.deliver(item)

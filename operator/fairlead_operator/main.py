@@ -1,0 +1,47 @@
+"""The console script `fairlead-operator`."""
+
+import asyncio
+import logging
+import sys
+
+import kopf
+from kubernetes.aio.config import ConfigException
+
+from fairlead_kube.client import KubeClient
+from fairlead_operator.handlers import make_registry, make_settings
+from fairlead_operator.runtime import Runtime
+from fairlead_operator.settings import Settings
+
+
+async def run(settings: Settings) -> None:
+    """Run until a signal asks to stop; then finish what is under way and release the Leases."""
+    async with await KubeClient.from_environment() as client:
+        runtime = Runtime(settings, client)
+        liveness = None
+        if settings.health_port is not None:
+            liveness = f"http://{settings.health_host}:{settings.health_port}/healthz"
+        await kopf.operator(
+            registry=make_registry(runtime),
+            settings=make_settings(),
+            clusterwide=True,
+            standalone=True,
+            liveness_endpoint=liveness,
+        )
+
+
+def main() -> None:
+    """Parse options, set up logging, run."""
+    settings = Settings.from_arguments()
+    logging.basicConfig(
+        level=logging.WARNING, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s", stream=sys.stderr
+    )
+    logging.getLogger("fairlead_operator").setLevel(settings.log_level)
+    logging.getLogger("fairlead_kube").setLevel(settings.log_level)
+    try:
+        asyncio.run(run(settings))
+    except ConfigException as error:
+        sys.exit(f"fairlead-operator: no cluster to talk to: {error}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,192 @@
+"""The running operator: one election per Backend it may serve, one for what belongs to none, and the routing of events
+to whoever is in charge."""
+
+import asyncio
+import itertools
+import logging
+import os
+import socket
+import uuid
+from dataclasses import dataclass
+from typing import Any
+
+from fairlead_crds.kinds import Attachment, Backend, NodeConnector, Resource, Volume
+from fairlead_crds.names import CONTROLLER_LEASE, backend_lease
+from fairlead_kube.client import KubeClient
+from fairlead_kube.store import Change
+from fairlead_operator.core.placement import place_attachment, place_volume
+from fairlead_operator.events import Recorder
+from fairlead_operator.lease import Election
+from fairlead_operator.queue import Priority
+from fairlead_operator.registry import Plan, Unusable, plan_for
+from fairlead_operator.settings import Settings
+from fairlead_operator.unplaced import UnplacedController
+from fairlead_operator.view import Key, View, key_of
+from fairlead_operator.worker import BackendWorker
+from fairlead_operator.writes import Writer
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class _Served:
+    """A Backend for which we campaign or which we serve."""
+
+    plan: Plan
+    worker: BackendWorker
+    election: Election
+
+
+class Runtime:
+    """Starts with `start`, is fed by `deliver` and `forget`, ends with `stop`."""
+
+    def __init__(self, settings: Settings, client: KubeClient) -> None:
+        self._settings = settings
+        self._client = client
+        self.view = View()
+        self._writer = Writer(client, self.view)
+        self._recorder = Recorder(client, namespace=settings.system_namespace)
+        self._served: dict[str, _Served] = {}
+        # Unique to this process, however often its pod or host has the same name.
+        self._identity = f"{socket.gethostname()}_{os.getpid()}_{uuid.uuid4().hex[:8]}"
+        self._controller = UnplacedController(client=client, view=self.view, writer=self._writer)
+        self._controller_election = self._election(CONTROLLER_LEASE, self._controller.run)
+        self._changes = asyncio.Event()
+        self._planner: asyncio.Task[None] | None = None
+        self.view.backends.listen(self._on_backend)
+        self.view.volumes.listen(self._on_volume)
+        self.view.attachments.listen(self._on_attachment)
+        self.view.nodes.listen(self._on_node)
+
+    async def start(self) -> None:
+        """Begin to campaign for what the settings allow."""
+        if self._settings.controller:
+            await self._controller_election.start()
+        self._planner = asyncio.create_task(self._plan_forever())
+
+    async def stop(self) -> None:
+        """Finish what is under way, release the Leases, leave every export as it is."""
+        if self._planner is not None:
+            self._planner.cancel()
+            await asyncio.gather(self._planner, return_exceptions=True)
+        elections = [served.election for served in self._served.values()]
+        if self._settings.controller:
+            elections.append(self._controller_election)
+        await asyncio.gather(*(election.stop() for election in elections))
+        await self._recorder.close()
+
+    def deliver(self, item: Resource[Any, Any]) -> None:
+        """Take in an object that kopf saw."""
+        self.view.store_of(item).apply(item)
+
+    def forget(self, item: Resource[Any, Any]) -> None:
+        """Take in that an object is gone."""
+        self.view.store_of(item).remove(item)
+
+    @property
+    def healthy(self) -> bool:
+        """Whether the planning task is alive."""
+        return self._planner is not None and not self._planner.done()
+
+    def _election(self, lease: str, work: Any) -> Election:
+        return Election(
+            lease=lease,
+            namespace=self._settings.system_namespace,
+            identity=self._identity,
+            timing=self._settings.lease,
+            connect=lambda: KubeClient.from_environment(connections=2),
+            on_won=work,
+        )
+
+    # --- which Backends ----------------------------------------------------------------------------------------------
+
+    async def _plan_forever(self) -> None:
+        while True:
+            await self._changes.wait()
+            self._changes.clear()
+            await self._replan()
+
+    async def _replan(self) -> None:
+        """Campaign for each usable Backend; start anew where its parameters changed."""
+        plans: dict[str, Plan] = {}
+        for backend in self.view.backends:
+            name = backend.metadata.name
+            if self._settings.backends and name not in self._settings.backends:
+                continue
+            plan = plan_for(backend)
+            if isinstance(plan, Unusable):
+                _log.warning("Backend %s cannot be served: %s", name, plan.message)
+            else:
+                plans[name] = plan
+        for name, served in list(self._served.items()):
+            if plans.get(name) != served.plan:
+                await served.election.stop()
+                del self._served[name]
+        for name, plan in plans.items():
+            if name not in self._served:
+                worker = BackendWorker(
+                    backend=name,
+                    make_driver=plan.make,
+                    client=self._client,
+                    view=self.view,
+                    writer=self._writer,
+                    recorder=self._recorder,
+                    settings=self._settings,
+                )
+                election = self._election(backend_lease(name), worker.run)
+                self._served[name] = _Served(plan, worker, election)
+                await election.start()
+
+    # --- routing -----------------------------------------------------------------------------------------------------
+
+    def _on_backend(self, change: Change[Backend]) -> None:
+        before, after = change.before, change.after
+        key = key_of(change.object)
+        if before is None or after is None or before.spec != after.spec or before.deleting != after.deleting:
+            self._changes.set()
+            self._controller.enqueue(key, Priority.CHANGE)
+            # A Backend that came, went or became the default may be the one that others were waiting for.
+            for item in itertools.chain(self.view.volumes, self.view.attachments):
+                self._enqueue(item, Priority.RESYNC)
+            self._to_worker(key.name, key, Priority.CHANGE)
+
+    def _on_volume(self, change: Change[Volume]) -> None:
+        volume = change.object
+        self._enqueue(volume, Priority.DETACH if volume.deleting else Priority.CHANGE)
+        # Whoever waits for this volume, or holds it, may have something to do now.
+        for attachment in self.view.attachments_of_volume.get((volume.metadata.namespace, volume.metadata.name)):
+            self._enqueue(attachment, Priority.CHANGE)
+        if change.after is None and (name := volume.status.backend_name) is not None:
+            self._to_worker(name, Key("Backend", "", name), Priority.RESYNC)
+
+    def _on_attachment(self, change: Change[Attachment]) -> None:
+        attachment = change.object
+        self._enqueue(attachment, Priority.DETACH if attachment.deleting else Priority.CHANGE)
+        if change.after is None:
+            meta = attachment.metadata
+            volume = self.view.volumes.get(attachment.spec.volume_name, meta.namespace)
+            # It may have been torn out of the API server past our finalizer: the ledger then still names it.
+            if volume is not None and any(h.uid == meta.uid for h in volume.status.attachments):
+                self._enqueue(volume, Priority.DETACH)
+
+    def _on_node(self, change: Change[NodeConnector]) -> None:
+        for attachment in self.view.attachments_of_node.get(change.object.metadata.name):
+            self._enqueue(attachment, Priority.CHANGE)
+
+    def _enqueue(self, item: Volume | Attachment, priority: Priority) -> None:
+        backends = {b.metadata.name: b for b in self.view.backends}
+        if isinstance(item, Volume):
+            place = place_volume(item, backends)
+        else:
+            volume = self.view.volumes.get(item.spec.volume_name, item.metadata.namespace)
+            place = place_attachment(item, volume, backends)
+        key = key_of(item)
+        if isinstance(place, str):
+            self._to_worker(place, key, priority)
+        else:
+            self._controller.enqueue(key, priority)
+
+    def _to_worker(self, backend: str, key: Key, priority: Priority) -> None:
+        served = self._served.get(backend)
+        if served is not None:
+            served.worker.enqueue(key, priority)

@@ -1,0 +1,124 @@
+"""How the operator is told what to do: options, each also an environment variable `FAIRLEAD_<OPTION>`."""
+
+import argparse
+import os
+import socket
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from fairlead_crds.names import SYSTEM_NAMESPACE
+from fairlead_operator.lease import LeaseTiming
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """The operator's settings. Times in seconds.
+
+    Attributes:
+        backends: names of the Backends to serve; empty: all.
+        controller: whether to campaign for the objects that belong to no Backend.
+        identity: who holds a Backend, as its status shows it; stable across restarts (pod or host name).
+        system_namespace: where Leases and backend keys live.
+        lease: timing of the Leases.
+        sweep_interval: between two full comparisons of a backend with its Attachments.
+        concurrency: passes at once per Backend.
+        health_port: for liveness probes on loopback or the pod's address; None: none.
+        health_host: address of the above.
+        log_level: of Fairlead's own messages.
+    """
+
+    backends: tuple[str, ...] = ()
+    controller: bool = True
+    identity: str = ""
+    system_namespace: str = SYSTEM_NAMESPACE
+    lease: LeaseTiming = LeaseTiming()
+    sweep_interval: float = 60.0
+    concurrency: int = 16
+    health_host: str = "127.0.0.1"
+    health_port: int | None = None
+    log_level: str = "INFO"
+
+    @classmethod
+    def from_arguments(cls, arguments: Sequence[str] | None = None) -> "Settings":
+        """Parse the command line; what is not there comes from the environment, else is the default."""
+        given = _parser().parse_args(arguments)
+        return cls(
+            backends=tuple(given.backend or ()),
+            controller=not given.no_controller,
+            identity=given.identity,
+            system_namespace=given.system_namespace,
+            lease=LeaseTiming(
+                duration=given.lease_duration, renew=given.lease_duration * 0.3, poll=given.lease_duration * 0.1
+            ),
+            sweep_interval=given.sweep_interval,
+            concurrency=given.concurrency,
+            health_host=given.health_host,
+            health_port=given.health_port,
+            log_level=given.log_level,
+        )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="fairlead-operator",
+        description="Attach block storage to nodes, as Attachments in a Kubernetes cluster ask for it.",
+        epilog="The cluster is that of $KUBECONFIG, of the pod's ServiceAccount, or of the user's kubeconfig. "
+        "Every option may also be given as FAIRLEAD_<OPTION>.",
+    )
+
+    def env(name: str, default: str) -> str:
+        return os.environ.get(f"FAIRLEAD_{name}", default)
+
+    backends = env("BACKEND", "")
+    parser.add_argument(
+        "--backend",
+        action="append",
+        default=backends.split(",") if backends else None,
+        metavar="NAME",
+        help="serve this Backend; may be repeated (default: all)",
+    )
+    parser.add_argument(
+        "--no-controller", action="store_true", help="leave objects that belong to no Backend to another process"
+    )
+    parser.add_argument(
+        "--identity",
+        default=env("IDENTITY", socket.gethostname()),
+        help="name shown as a Backend's holder (default: the host's name)",
+    )
+    parser.add_argument(
+        "--system-namespace",
+        default=env("SYSTEM_NAMESPACE", SYSTEM_NAMESPACE),
+        help="namespace of Leases and backend keys (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--lease-duration",
+        type=float,
+        default=float(env("LEASE_DURATION", "5")),
+        metavar="SECONDS",
+        help="how long a dead operator blocks its Backends (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--sweep-interval",
+        type=float,
+        default=float(env("SWEEP_INTERVAL", "60")),
+        metavar="SECONDS",
+        help="between two full comparisons of exports and Attachments (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--concurrency",
+        type=int,
+        default=int(env("CONCURRENCY", "16")),
+        help="objects reconciled at once per Backend (default: %(default)s)",
+    )
+    parser.add_argument("--health-host", default=env("HEALTH_HOST", "127.0.0.1"), help="address of /healthz")
+    port = env("HEALTH_PORT", "")
+    parser.add_argument(
+        "--health-port", type=int, default=int(port) if port else None, help="port of /healthz (default: none)"
+    )
+    parser.add_argument(
+        "--log-level",
+        default=env("LOG_LEVEL", "INFO"),
+        choices=["DEBUG", "INFO", "WARNING", "ERROR"],
+        help="of Fairlead's own messages (default: %(default)s)",
+    )
+    return parser

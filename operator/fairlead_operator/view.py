@@ -1,0 +1,107 @@
+"""The operator's copy of the cluster: one store per kind and the indexes that reconciling needs."""
+
+from typing import Any, Literal, NamedTuple, TypeVar
+
+from fairlead_crds.kinds import Attachment, Backend, NodeConnector, Resource, Volume
+from fairlead_kube.client import KubeClient
+from fairlead_kube.endpoints import ATTACHMENTS, BACKENDS, NODE_CONNECTORS, VOLUMES, Endpoint
+from fairlead_kube.errors import NotFound
+from fairlead_kube.store import Store
+
+R = TypeVar("R", bound=Resource[Any, Any])
+
+
+class Key(NamedTuple):
+    """Names an object to reconcile."""
+
+    kind: Literal["Attachment", "Volume", "Backend"]
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.namespace}/{self.name}" if self.namespace else f"{self.kind} {self.name}"
+
+
+class View:
+    """What this process knows of the cluster. Fed by kopf's events, by lists and by the answers to our own writes."""
+
+    def __init__(self) -> None:
+        self.backends: Store[Backend] = Store()
+        self.volumes: Store[Volume] = Store()
+        self.attachments: Store[Attachment] = Store()
+        self.nodes: Store[NodeConnector] = Store()
+        self.attachments_of_volume = self.attachments.index(lambda a: (a.metadata.namespace, a.spec.volume_name))
+        self.attachments_by_uid = self.attachments.index(lambda a: a.metadata.uid)
+        self.attachments_by_handle = self.attachments.index(lambda a: a.handle)
+        self.attachments_of_node = self.attachments.index(lambda a: a.spec.node_name)
+        self.volumes_by_handle = self.volumes.index(lambda v: v.handle)
+
+    def store_of(self, item: Resource[Any, Any]) -> Store[Any]:
+        """Return the store that an object belongs in."""
+        stores: dict[type, Store[Any]] = {
+            Backend: self.backends,
+            Volume: self.volumes,
+            Attachment: self.attachments,
+            NodeConnector: self.nodes,
+        }
+        return stores[type(item)]
+
+    async def relist(self, client: KubeClient) -> None:
+        """Read everything live and take it as the truth: what a broken watch never told is repaired here."""
+        await _relist(client, BACKENDS, self.backends)
+        await _relist(client, NODE_CONNECTORS, self.nodes)
+        await _relist(client, VOLUMES, self.volumes)
+        await _relist(client, ATTACHMENTS, self.attachments)
+
+    async def volume(self, client: KubeClient, name: str, namespace: str) -> Volume | None:
+        """Return the Volume; a miss is confirmed by a live read."""
+        found = self.volumes.get(name, namespace)
+        if found is not None:
+            return found
+        try:
+            found = await client.get(VOLUMES, name, namespace)
+        except NotFound:
+            return None
+        self.volumes.apply(found)
+        return found
+
+    async def node(self, client: KubeClient, name: str) -> NodeConnector | None:
+        """Return the NodeConnector; a miss is confirmed by a live read."""
+        found = self.nodes.get(name)
+        if found is not None:
+            return found
+        try:
+            found = await client.get(NODE_CONNECTORS, name)
+        except NotFound:
+            return None
+        self.nodes.apply(found)
+        return found
+
+    async def refresh(self, client: KubeClient, key: Key) -> None:
+        """Read one object live after a conflict told us that ours is old."""
+        places: dict[str, tuple[Endpoint[Any], Store[Any]]] = {
+            "Attachment": (ATTACHMENTS, self.attachments),
+            "Volume": (VOLUMES, self.volumes),
+            "Backend": (BACKENDS, self.backends),
+        }
+        endpoint, store = places[key.kind]
+        known = store.get(key.name, key.namespace)
+        try:
+            found = await client.get(endpoint, key.name, key.namespace)
+        except NotFound:
+            if known is not None:
+                store.remove(known)
+            return
+        if known is not None and known.metadata.uid != found.metadata.uid:
+            store.remove(known)
+        store.apply(found)
+
+
+async def _relist(client: KubeClient, endpoint: Endpoint[R], store: Store[R]) -> None:
+    listing = await client.list(endpoint)
+    store.replace(listing.items, listing.resource_version)
+
+
+def key_of(item: Attachment | Volume | Backend) -> Key:
+    """Return the key of an object."""
+    return Key(item.kind, item.metadata.namespace, item.metadata.name)  # type: ignore[arg-type]

@@ -1,0 +1,194 @@
+"""Reconciles Volumes of one Backend: provisions, grows, deletes, and frees ledgers of holders that vanished."""
+
+import asyncio
+import dataclasses
+import logging
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from fairlead_crds.conditions import Reason
+from fairlead_crds.kinds import Holder, Volume
+from fairlead_kube.endpoints import ATTACHMENTS
+from fairlead_kube.errors import Conflict, NotFound
+from fairlead_operator.core import steps
+from fairlead_operator.core.attachment import Failure
+from fairlead_operator.core.placement import place_volume
+from fairlead_operator.core.volume import VolumeFacts, decide
+from fairlead_operator.drivers.base import BackendVolume, Fenced
+from fairlead_operator.faultpoints import faultpoint
+from fairlead_operator.queue import Again
+from fairlead_operator.tenure import EFFECT_ERRORS, EFFECT_TIMEOUT, Service, failure_of, passes_by_itself
+from fairlead_operator.view import Key, key_of
+
+_log = logging.getLogger(__name__)
+
+_STEPS = 64 * 2 + 16
+"""Most steps in one pass: a full ledger of vanished holders, two steps each, and the rest of a life."""
+
+_QUIET_FAILURES = 3
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Seen:
+    """What this pass has learnt and achieved."""
+
+    unexported: frozenset[str] = frozenset()
+    size: int | None = None
+    absent: bool = False
+    deleted: bool = False
+
+
+class VolumeReconciler:
+    """See the module."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+
+    async def reconcile(self, key: Key) -> None:
+        """Bring one Volume as far as it can go.
+
+        Raises:
+            Again: when it must be looked at again later.
+        """
+        seen, failure = _Seen(), None
+        for _ in range(_STEPS):
+            facts = await self._gather(key, seen, failure)
+            if facts is None:
+                return
+            step = decide(facts)
+            _log.debug("%s: %s", key, step)
+            failure = None
+            try:
+                match step:
+                    case steps.Wait(retry=retry):
+                        if retry:
+                            raise Again
+                        return
+                    case steps.WriteVolumeStatus(retry=True):
+                        await self._write_status(facts, step)
+                        raise Again
+                    case _:
+                        seen = await self._perform(facts, step, seen)
+            except (Conflict, NotFound):
+                await self._service.view.refresh(self._service.client, key)
+            except Fenced:
+                raise Again(1.0) from None
+            except EFFECT_ERRORS as error:
+                if passes_by_itself(error) and self._service.queue.failures(key) < _QUIET_FAILURES:
+                    raise Again from error
+                failure = failure_of(error)
+                _log.warning("%s: %s: %s", key, type(step).__name__, failure.message)
+        raise Again
+
+    async def _gather(self, key: Key, seen: _Seen, failure: Failure | None) -> VolumeFacts | None:
+        service = self._service
+        volume = service.view.volumes.get(key.name, key.namespace)
+        if volume is None:
+            return None
+        backends = {b.metadata.name: b for b in service.view.backends}
+        if place_volume(volume, backends) != service.backend:
+            return None
+        return VolumeFacts(
+            volume=volume,
+            backend=service.backend,
+            refusal=self._refusal(volume),
+            vanished=await self._vanished(volume),
+            unexported=seen.unexported,
+            size=seen.size,
+            absent=seen.absent or volume.handle in service.lost,
+            deleted=seen.deleted,
+            unready=service.unready,
+            failure=failure,
+            now=datetime.now(UTC),
+        )
+
+    def _refusal(self, volume: Volume) -> Failure | None:
+        backend = self._service.view.backends.get(self._service.backend)
+        allowed = backend.spec.allowed_namespaces if backend is not None else None
+        namespace = volume.metadata.namespace
+        if allowed is not None and namespace not in allowed:
+            return Failure(
+                reason=Reason.NAMESPACE_NOT_ALLOWED,
+                message=f"Backend {self._service.backend!r} does not allow namespace {namespace!r}",
+            )
+        if volume.spec.source is not None:
+            for other in self._service.view.volumes_by_handle.get(volume.spec.source.handle):
+                if other.metadata.uid != volume.metadata.uid:
+                    meta = other.metadata
+                    return Failure(
+                        reason=Reason.SOURCE_NOT_FOUND,
+                        message=f"handle {volume.spec.source.handle!r} belongs to Volume {meta.namespace}/{meta.name}",
+                    )
+        return None
+
+    async def _vanished(self, volume: Volume) -> Sequence[Holder]:
+        """Return the holders whose Attachment does not exist any more; a live read has the last word."""
+        vanished = []
+        for holder in volume.status.attachments:
+            if self._service.view.attachments_by_uid.get(holder.uid):
+                continue
+            try:
+                found = await self._service.client.get(ATTACHMENTS, holder.name, volume.metadata.namespace)
+            except NotFound:
+                vanished.append(holder)
+                continue
+            self._service.view.attachments.apply(found)
+            if found.metadata.uid != holder.uid:
+                vanished.append(holder)
+        return vanished
+
+    async def _perform(self, facts: VolumeFacts, step: steps.VolumeStep, seen: _Seen) -> _Seen:
+        service, volume, driver = self._service, facts.volume, self._service.driver
+        wanted = BackendVolume(handle=volume.handle, size=volume.spec.size_bytes)
+        match step:
+            case steps.Adopt():
+                handle = volume.spec.source.handle if volume.spec.source is not None else volume.handle
+                await service.writer.adopt(volume, backend=service.backend, handle=handle)
+            case steps.CreateVolume():
+                service.assert_lease()
+                await faultpoint("volume.before-create")
+                async with asyncio.timeout(EFFECT_TIMEOUT):
+                    await driver.create_volume(wanted)
+                    size = await driver.volume_size(volume.handle)
+                await faultpoint("volume.after-create")
+                return dataclasses.replace(seen, size=size)
+            case steps.FindVolume():
+                size = await driver.volume_size(volume.handle)
+                return dataclasses.replace(seen, size=size, absent=size is None)
+            case steps.ExtendVolume():
+                service.assert_lease()
+                async with asyncio.timeout(EFFECT_TIMEOUT):
+                    await driver.extend_volume(wanted)
+                    size = await driver.volume_size(volume.handle)
+                return dataclasses.replace(seen, size=size)
+            case steps.DeleteVolume():
+                service.assert_lease()
+                await faultpoint("volume.before-delete")
+                async with asyncio.timeout(EFFECT_TIMEOUT):
+                    await driver.delete_volume(volume.handle)
+                await faultpoint("volume.after-delete")
+                service.lost.discard(volume.handle)
+                return dataclasses.replace(seen, deleted=True)
+            case steps.Unexport(handle, why):
+                _log.info("%s: unexport of %s: %s", key_of(volume), handle, why)
+                service.assert_lease()
+                async with asyncio.timeout(EFFECT_TIMEOUT):
+                    await driver.remove_export(handle)
+                service.book.record(handle, None)
+                assert facts.vanished
+                return dataclasses.replace(seen, unexported=seen.unexported | {facts.vanished[0].uid})
+            case steps.Release(_, status):
+                await service.writer.status(volume, status)
+            case steps.WriteVolumeStatus():
+                await self._write_status(facts, step)
+            case steps.Finalize():
+                await service.writer.finalize(volume)
+            case steps.Wait():
+                pass
+        return seen
+
+    async def _write_status(self, facts: VolumeFacts, step: steps.WriteVolumeStatus) -> None:
+        written = await self._service.writer.status(facts.volume, step.status)
+        if step.event is not None:
+            message = next((c.message for c in written.status.conditions if c.reason == step.event), "")
+            self._service.recorder.warn(written, step.event, message, "Provision")

@@ -1,0 +1,321 @@
+"""Serves one Backend during one tenure of its Lease: take over, sweep, then act."""
+
+import asyncio
+import itertools
+import logging
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from fairlead_crds.conditions import READY, Reason
+from fairlead_crds.credentials import KeyRing
+from fairlead_crds.kinds import Backend, BackendStatus, Capacity, UnknownExports
+from fairlead_crds.names import LABEL_BACKEND
+from fairlead_kube.client import KubeClient
+from fairlead_kube.endpoints import ATTACHMENTS
+from fairlead_kube.errors import Conflict, KubeError, NotFound
+from fairlead_operator.attachments import AttachmentReconciler
+from fairlead_operator.core import status
+from fairlead_operator.core.exports import ExportState
+from fairlead_operator.drivers.base import Driver, DriverError, DriverUnavailable, Fenced, Stats
+from fairlead_operator.events import Recorder
+from fairlead_operator.faultpoints import faultpoint
+from fairlead_operator.keys import backend_keys
+from fairlead_operator.lease import LostLease, Tenure
+from fairlead_operator.queue import Again, Priority, WorkQueue
+from fairlead_operator.settings import Settings
+from fairlead_operator.tenure import EFFECT_TIMEOUT, Service, state_of
+from fairlead_operator.view import Key, View, key_of
+from fairlead_operator.volumes import VolumeReconciler
+from fairlead_operator.writes import Writer
+
+_log = logging.getLogger(__name__)
+
+_PULSE = 0.2
+"""Seconds between looks at the daemon's generation; a look costs no call."""
+
+_CHECK_EVERY = 5.0
+_START_AGAIN = 2.0
+_CAPACITY_STEP = 0.01
+"""Share of the total by which free capacity must change before it is worth a write."""
+
+
+class BackendWorker:
+    """Everything that one process does for one Backend. `run` is one tenure; keys may come at any time."""
+
+    def __init__(
+        self,
+        *,
+        backend: str,
+        make_driver: Callable[[], Driver],
+        client: KubeClient,
+        view: View,
+        writer: Writer,
+        recorder: Recorder,
+        settings: Settings,
+    ) -> None:
+        self.backend = backend
+        self._make_driver = make_driver
+        self._client = client
+        self._view = view
+        self._writer = writer
+        self._recorder = recorder
+        self._settings = settings
+        self.service: Service | None = None
+        self._foreign: tuple[str, ...] = ()
+
+    def enqueue(self, key: Key, priority: Priority) -> None:
+        """Ask for a pass over an object, if this process serves the Backend at present."""
+        if self.service is not None:
+            self.service.queue.add(key, priority)
+
+    async def run(self, tenure: Tenure) -> None:
+        """Serve until cancelled. Raises when it cannot go on, so that another may try."""
+        driver = self._make_driver()
+        queue: WorkQueue[Key] = WorkQueue(self.backend)
+        service = Service(
+            backend=self.backend,
+            tenure=tenure,
+            driver=driver,
+            keys=await self._keys(),
+            client=self._client,
+            view=self._view,
+            writer=self._writer,
+            recorder=self._recorder,
+            queue=queue,
+        )
+        attachments, volumes = AttachmentReconciler(service), VolumeReconciler(service)
+
+        async def handle(key: Key) -> None:
+            try:
+                if key.kind == "Attachment":
+                    await attachments.reconcile(key)
+                elif key.kind == "Volume":
+                    await volumes.reconcile(key)
+                else:
+                    await self._reconcile_backend(service)
+            except LostLease:
+                _log.warning("%s: %s left alone: the Lease is lost", self.backend, key)
+            except (Conflict, NotFound) as error:
+                raise Again from error
+            except KubeError as error:
+                _log.warning("%s: %s: %s", self.backend, key, error)
+                raise Again from error
+
+        try:
+            await self._take_over(service)
+            # From here the watch's keys are taken; before, they would be decided on a view that may be old.
+            self.service = service
+            self._enqueue_all(service)
+            async with asyncio.TaskGroup() as group:
+                group.create_task(queue.run(handle, workers=self._settings.concurrency))
+                group.create_task(self._keep(service))
+        finally:
+            self.service = None
+            await driver.stop()
+
+    async def _keys(self) -> KeyRing:
+        while True:
+            try:
+                return await backend_keys(self._client, self.backend, self._settings.system_namespace)
+            except KubeError as error:
+                _log.warning("%s: key: %s", self.backend, error)
+                await asyncio.sleep(_START_AGAIN)
+
+    # --- taking over -------------------------------------------------------------------------------------------------
+
+    async def _take_over(self, service: Service) -> None:
+        """Fence earlier holders, learn what is, clear what nobody owns. Only then may anything be decided."""
+        await faultpoint("takeover.before-fence")
+        await self._bring_up(service)
+        while True:
+            try:
+                await self._view.relist(self._client)
+                break
+            except KubeError as error:
+                _log.warning("%s: list: %s", self.backend, error)
+                await asyncio.sleep(0.5)
+        if service.unready is None:
+            try:
+                await self._sweep(service)
+            except DriverError as error:
+                service.unready = str(error)
+
+    async def _bring_up(self, service: Service) -> None:
+        service.assert_lease()
+        try:
+            await service.driver.start()
+            await service.driver.fence(service.tenure.epoch)
+            await service.driver.check()
+            service.unready = None
+        except DriverError as error:
+            _log.warning("%s: not ready: %s", self.backend, error)
+            service.unready = str(error)
+
+    def _enqueue_all(self, service: Service) -> None:
+        service.queue.add(Key("Backend", "", self.backend), Priority.CHANGE)
+        for volume in self._view.volumes:
+            service.queue.add(key_of(volume), Priority.DETACH if volume.deleting else Priority.RESYNC)
+        for attachment in self._view.attachments:
+            service.queue.add(key_of(attachment), Priority.DETACH if attachment.deleting else Priority.RESYNC)
+
+    # --- staying in charge -------------------------------------------------------------------------------------------
+
+    async def _keep(self, service: Service) -> None:
+        """Notice a daemon that restarted or failed, compare everything now and then, and say how the Backend is."""
+        loop = asyncio.get_running_loop()
+        generation = service.driver.generation
+        checked = swept = loop.time()
+        failures = 0
+        while True:
+            await asyncio.sleep(_PULSE)
+            now = loop.time()
+            try:
+                if service.unready is not None and now - checked >= _START_AGAIN:
+                    checked = now
+                    await self._recover(service)
+                    generation, swept = service.driver.generation, loop.time()
+                elif service.driver.generation != generation:
+                    _log.warning("%s: the daemon was restarted; exporting again", self.backend)
+                    latest = service.driver.generation
+                    await self._sweep(service)
+                    generation, swept = latest, loop.time()
+                elif now - swept >= self._settings.sweep_interval:
+                    await self._view.relist(self._client)
+                    await self._sweep(service)
+                    swept = loop.time()
+                elif now - checked >= _CHECK_EVERY:
+                    checked = now
+                    await service.driver.check()
+                    service.queue.add(Key("Backend", "", self.backend), Priority.RESYNC)
+                failures = 0
+            except Fenced:
+                _log.warning("%s: fenced by another holder", self.backend)
+                raise
+            except DriverError as error:
+                failures += 1
+                if failures >= 2 and service.unready is None:
+                    service.unready = str(error)
+                    service.queue.add(Key("Backend", "", self.backend), Priority.CHANGE)
+            except KubeError as error:
+                _log.warning("%s: %s", self.backend, error)
+
+    async def _recover(self, service: Service) -> None:
+        await self._bring_up(service)
+        service.queue.add(Key("Backend", "", self.backend), Priority.CHANGE)
+        if service.unready is None:
+            await self._sweep(service)
+            self._enqueue_all(service)
+
+    async def _sweep(self, service: Service) -> None:
+        """Compare the backend's exports with the Attachments, both ways.
+
+        What no Attachment owns is removed only after a live list says so: the view may be old, and the exports were
+        read before that list, so whoever made one had its Attachment by then.
+        """
+        mark = service.book.mark()
+        async with asyncio.timeout(EFFECT_TIMEOUT):
+            listing = await service.driver.list_exports()
+        self._foreign = tuple(sorted(listing.foreign))
+        states: dict[str, ExportState] = {}
+        for handle, export in listing.ours.items():
+            state = state_of(export)
+            assert state is not None
+            states[handle] = state
+        unowned = [handle for handle in states if not self._view.attachments_by_handle.get(handle)]
+        if unowned:
+            selector = f"{LABEL_BACKEND}={self.backend}"
+            live = await self._client.list(ATTACHMENTS, label_selector=selector)
+            for attachment in live.items:
+                self._view.attachments.apply(attachment)
+            owned = {a.handle for a in live.items}
+            for handle in unowned:
+                if handle not in owned:
+                    await self._remove_orphan(service, handle)
+                    del states[handle]
+        for handle in service.book.merge(states, mark):
+            for attachment in self._view.attachments_by_handle.get(handle):
+                service.queue.add(key_of(attachment), Priority.CHANGE)
+        await self._look_for_lost(service)
+
+    async def _remove_orphan(self, service: Service, handle: str) -> None:
+        service.assert_lease()
+        _log.warning("%s: removing export %s, which no Attachment owns", self.backend, handle)
+        async with asyncio.timeout(EFFECT_TIMEOUT):
+            await service.driver.remove_export(handle)
+        service.book.record(handle, None)
+
+    async def _look_for_lost(self, service: Service) -> None:
+        """Find volumes whose data are missing or cut short."""
+        lost: set[str] = set()
+        volumes = [v for v in self._view.volumes if v.metadata.labels.get(LABEL_BACKEND) == self.backend]
+        for volume in volumes:
+            if volume.status.capacity is None or volume.deleting:
+                continue
+            size = await service.driver.volume_size(volume.handle)
+            if size is None or size < volume.status.capacity:
+                lost.add(volume.handle)
+        changed = lost ^ service.lost
+        service.lost = lost
+        for volume in volumes:
+            if volume.handle in changed:
+                service.queue.add(key_of(volume), Priority.CHANGE)
+
+    # --- the Backend's own status ------------------------------------------------------------------------------------
+
+    async def _reconcile_backend(self, service: Service) -> None:
+        backend = self._view.backends.get(self.backend)
+        if backend is None:
+            return
+        in_use = any(
+            item.metadata.labels.get(LABEL_BACKEND) == self.backend and item.guarded
+            for item in itertools.chain(self._view.volumes, self._view.attachments)
+        )
+        if backend.deleting and not in_use:
+            if backend.guarded:
+                await self._writer.finalize(backend)
+            return
+        if not backend.guarded and not backend.deleting:
+            backend = await self._writer.guard(backend)
+        stats = await self._stats(service)
+        wanted = self._backend_status(service, backend, stats)
+        if wanted != backend.status:
+            written = await self._writer.status(backend, wanted)
+            if service.unready is not None:
+                self._recorder.warn(written, Reason.DRIVER_UNAVAILABLE, service.unready, "Serve")
+
+    async def _stats(self, service: Service) -> Stats | None:
+        if service.unready is not None:
+            return None
+        try:
+            return await service.driver.stats()
+        except DriverUnavailable:
+            return None
+
+    def _backend_status(self, service: Service, backend: Backend, stats: Stats | None) -> BackendStatus:
+        before, capabilities = backend.status, service.driver.capabilities
+        generation, now = backend.metadata.generation, datetime.now(UTC)
+        if service.unready is None:
+            holds, reason, message = True, Reason.SERVING, f"driver {backend.spec.driver} is at work"
+        else:
+            holds, reason, message = False, Reason.DRIVER_UNAVAILABLE, service.unready
+        ready = status.condition(before.conditions, READY, holds, reason, message, generation=generation, now=now)
+        capacity = before.capacity
+        if stats is not None and (
+            capacity is None
+            or capacity.total != stats.total
+            or abs(capacity.free - stats.free) > _CAPACITY_STEP * stats.total
+        ):
+            capacity = Capacity(total=stats.total, free=stats.free)
+        foreign = UnknownExports(count=len(self._foreign), names=self._foreign[:16]) if self._foreign else None
+        return before.model_copy(
+            update={
+                "observed_generation": generation,
+                "conditions": (ready, *(c for c in before.conditions if c.type != READY)),
+                "capacity": capacity,
+                "protocol": capabilities.protocol,
+                "multi_attach": capabilities.multi_attach,
+                "holder": self._settings.identity,
+                "key_id": service.keys.current,
+                "unknown_exports": foreign,
+            }
+        )
