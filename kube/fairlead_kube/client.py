@@ -5,10 +5,11 @@ aiohttp session, because a generated client costs more per call than the API ser
 """
 
 import asyncio
+import inspect
 import json
 import os
 import ssl
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, Self, TypeVar
@@ -66,18 +67,18 @@ class KubeClient:
         configuration = Configuration()
         path = os.environ.get("KUBECONFIG")
         if path:
-            await kube_config.load_kube_config(config_file=path, client_configuration=configuration)
+            await _load(kube_config.load_kube_config, config_file=path, client_configuration=configuration)
         elif "KUBERNETES_SERVICE_HOST" in os.environ:
-            kube_config.load_incluster_config(client_configuration=configuration)
+            await _load(kube_config.load_incluster_config, client_configuration=configuration)
         else:
-            await kube_config.load_kube_config(client_configuration=configuration)
+            await _load(kube_config.load_kube_config, client_configuration=configuration)
         return cls(configuration, connections=connections)
 
     @classmethod
     async def from_kubeconfig(cls, path: Path | str, *, connections: int = 64) -> Self:
         """Configure from that kubeconfig file."""
         configuration = Configuration()
-        await kube_config.load_kube_config(config_file=str(path), client_configuration=configuration)
+        await _load(kube_config.load_kube_config, config_file=str(path), client_configuration=configuration)
         return cls(configuration, connections=connections)
 
     async def __aenter__(self) -> Self:
@@ -246,6 +247,13 @@ class KubeClient:
                     yield event["type"], event["object"]
         except (aiohttp.ClientError, TimeoutError, ConnectionError, asyncio.IncompleteReadError) as error:
             raise Unavailable(0, "Unavailable", f"watch {path}: {error or type(error).__name__}") from error
+
+
+async def _load(loader: Callable[..., Any], **options: Any) -> None:
+    """Call one of the official client's loaders, which carry no types and are partly coroutines."""
+    outcome = loader(**options)
+    if inspect.isawaitable(outcome):
+        await outcome
 
 
 async def _lines(stream: aiohttp.StreamReader) -> AsyncIterator[bytes]:

@@ -1,5 +1,6 @@
 """The key of a Backend, from which CHAP passwords are derived, and the Secrets that tell them to kubectl users."""
 
+import contextlib
 import secrets
 from typing import Any
 
@@ -77,7 +78,5 @@ async def write_secret(client: KubeClient, attachment: Attachment, chap: Credent
 
 async def drop_secret(client: KubeClient, attachment: Attachment) -> None:
     """Delete the Attachment's Secret; absent is success."""
-    try:
+    with contextlib.suppress(NotFound):
         await client.delete(SECRETS, names.connection_secret(attachment.handle), attachment.metadata.namespace)
-    except NotFound:
-        pass

@@ -2,7 +2,6 @@
 to whoever is in charge."""
 
 import asyncio
-import itertools
 import logging
 import os
 import socket
@@ -146,8 +145,10 @@ class Runtime:
             self._changes.set()
             self._controller.enqueue(key, Priority.CHANGE)
             # A Backend that came, went or became the default may be the one that others were waiting for.
-            for item in itertools.chain(self.view.volumes, self.view.attachments):
-                self._enqueue(item, Priority.RESYNC)
+            for volume in self.view.volumes:
+                self._enqueue(volume, Priority.RESYNC)
+            for attachment in self.view.attachments:
+                self._enqueue(attachment, Priority.RESYNC)
             self._to_worker(key.name, key, Priority.CHANGE)
 
     def _on_volume(self, change: Change[Volume]) -> None:

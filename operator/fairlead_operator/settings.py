@@ -4,7 +4,7 @@ import argparse
 import os
 import socket
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from fairlead_crds.names import SYSTEM_NAMESPACE
 from fairlead_operator.lease import LeaseTiming
@@ -31,7 +31,7 @@ class Settings:
     controller: bool = True
     identity: str = ""
     system_namespace: str = SYSTEM_NAMESPACE
-    lease: LeaseTiming = LeaseTiming()
+    lease: LeaseTiming = field(default_factory=LeaseTiming)
     sweep_interval: float = 60.0
     concurrency: int = 16
     health_host: str = "127.0.0.1"

@@ -1,7 +1,6 @@
 """The small controller for what belongs to no Backend. Its only job is to say so in conditions."""
 
 import asyncio
-import itertools
 import logging
 from datetime import UTC, datetime
 
@@ -14,7 +13,7 @@ from fairlead_operator.core.placement import Unplaced, place_attachment, place_v
 from fairlead_operator.lease import Tenure
 from fairlead_operator.queue import Again, Priority, WorkQueue
 from fairlead_operator.registry import Unusable, plan_for
-from fairlead_operator.view import Key, View, key_of
+from fairlead_operator.view import Key, View
 from fairlead_operator.writes import Writer
 
 _log = logging.getLogger(__name__)
@@ -45,8 +44,8 @@ class UnplacedController:
                 _log.warning("controller: list: %s", error)
                 await asyncio.sleep(0.5)
         queue = self._queue = WorkQueue("controller")
-        for item in itertools.chain(self._view.backends, self._view.volumes, self._view.attachments):
-            queue.add(key_of(item), Priority.RESYNC)
+        for key in self._view.keys():
+            queue.add(key, Priority.RESYNC)
         try:
             await queue.run(self._handle, workers=4)
         finally:

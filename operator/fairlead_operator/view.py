@@ -1,5 +1,6 @@
 """The operator's copy of the cluster: one store per kind and the indexes that reconciling needs."""
 
+from collections.abc import Iterator
 from typing import Any, Literal, NamedTuple, TypeVar
 
 from fairlead_crds.kinds import Attachment, Backend, NodeConnector, Resource, Volume
@@ -35,6 +36,15 @@ class View:
         self.attachments_by_handle = self.attachments.index(lambda a: a.handle)
         self.attachments_of_node = self.attachments.index(lambda a: a.spec.node_name)
         self.volumes_by_handle = self.volumes.index(lambda v: v.handle)
+
+    def keys(self) -> Iterator[Key]:
+        """Yield the key of everything that can be reconciled."""
+        for backend in self.backends:
+            yield key_of(backend)
+        for volume in self.volumes:
+            yield key_of(volume)
+        for attachment in self.attachments:
+            yield key_of(attachment)
 
     def store_of(self, item: Resource[Any, Any]) -> Store[Any]:
         """Return the store that an object belongs in."""

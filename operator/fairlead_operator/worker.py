@@ -1,14 +1,13 @@
 """Serves one Backend during one tenure of its Lease: take over, sweep, then act."""
 
 import asyncio
-import itertools
 import logging
 from collections.abc import Callable
 from datetime import UTC, datetime
 
 from fairlead_crds.conditions import READY, Reason
 from fairlead_crds.credentials import KeyRing
-from fairlead_crds.kinds import Backend, BackendStatus, Capacity, UnknownExports
+from fairlead_crds.kinds import Attachment, Backend, BackendStatus, Capacity, UnknownExports, Volume
 from fairlead_crds.names import LABEL_BACKEND
 from fairlead_kube.client import KubeClient
 from fairlead_kube.endpoints import ATTACHMENTS
@@ -266,10 +265,7 @@ class BackendWorker:
         backend = self._view.backends.get(self.backend)
         if backend is None:
             return
-        in_use = any(
-            item.metadata.labels.get(LABEL_BACKEND) == self.backend and item.guarded
-            for item in itertools.chain(self._view.volumes, self._view.attachments)
-        )
+        in_use = any(map(self._is_ours, self._view.volumes)) or any(map(self._is_ours, self._view.attachments))
         if backend.deleting and not in_use:
             if backend.guarded:
                 await self._writer.finalize(backend)
@@ -282,6 +278,9 @@ class BackendWorker:
             written = await self._writer.status(backend, wanted)
             if service.unready is not None:
                 self._recorder.warn(written, Reason.DRIVER_UNAVAILABLE, service.unready, "Serve")
+
+    def _is_ours(self, item: Volume | Attachment) -> bool:
+        return item.guarded and item.metadata.labels.get(LABEL_BACKEND) == self.backend
 
     async def _stats(self, service: Service) -> Stats | None:
         if service.unready is not None:

@@ -267,7 +267,7 @@ class Driver(abc.ABC):
 
     @abc.abstractmethod
     async def remove_export(self, handle: str) -> None:
-        """Cut the node off: refuse new logins, end live sessions, delete the export, prove by listing that it is gone."""
+        """Cut the node off: refuse new logins, end live sessions, delete the export, prove its absence by listing."""
 
     @abc.abstractmethod
     async def list_exports(self) -> Listing:
