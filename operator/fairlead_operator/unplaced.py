@@ -44,7 +44,7 @@ class UnplacedController:
                 _log.warning("controller: list: %s", error)
                 await asyncio.sleep(0.5)
         queue = self._queue = WorkQueue("controller")
-        for key in self._view.keys():
+        for key in self._view.everything():
             queue.add(key, Priority.RESYNC)
         try:
             await queue.run(self._handle, workers=4)

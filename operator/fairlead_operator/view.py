@@ -37,7 +37,7 @@ class View:
         self.attachments_of_node = self.attachments.index(lambda a: a.spec.node_name)
         self.volumes_by_handle = self.volumes.index(lambda v: v.handle)
 
-    def keys(self) -> Iterator[Key]:
+    def everything(self) -> Iterator[Key]:
         """Yield the key of everything that can be reconciled."""
         for backend in self.backends:
             yield key_of(backend)

@@ -10,6 +10,7 @@ from fairlead_crds.kinds import (
     Attachment,
     AttachmentPhase,
     AttachmentStatus,
+    ConflictPolicy,
     ConnectionStatus,
     DetachPolicy,
     SecretReference,
@@ -121,9 +122,124 @@ def _detach(facts: AttachmentFacts) -> steps.AttachmentStep:
             conditions = _conditions(facts, _condition(facts, EXPORTED, True, Reason.DETACHING, waiting))
             step = _write(facts, conditions, AttachmentPhase.DETACHING, Reason.DETACHING)
             return step or steps.Wait(until=facts.now + timedelta(seconds=1))
-        return steps.Unexport(
-            attachment.handle, "the connector changed" if facts.connector else "the connector is gone"
+        return steps.Unexport(attachment.handle, "the Attachment is being deleted")
+    if facts.volume is not None and (holder := ledger.holder_of(facts.volume, attachment.metadata.uid)):
+        return steps.Release(holder, ledger.without_holder(facts.volume, holder.uid))
+    return steps.Finalize()
+
+
+def _unready(facts: AttachmentFacts) -> Failure:
+    return Failure(reason=Reason.BACKEND_NOT_READY, message=facts.unready or "")
+
+
+def _failing(facts: AttachmentFacts, phase: AttachmentPhase, failure: Failure | None = None) -> steps.AttachmentStep:
+    """Say what went wrong, once, and come back."""
+    failure = failure or facts.failure
+    assert failure is not None
+    still = is_true(facts.attachment.status.conditions, EXPORTED)
+    # While it is being taken away, access may be gone or not: the node must not count on either.
+    holds = None if phase is AttachmentPhase.DETACHING and still else False
+    exported = _condition(facts, EXPORTED, holds, failure.reason, failure.message)
+    return _write(
+        facts, _conditions(facts, exported), phase, failure.reason, retry=True, event=failure.reason
+    ) or steps.Wait(retry=True)
+
+
+# --- the end of a refused one ----------------------------------------------------------------------------------------
+
+
+def _rejected(facts: AttachmentFacts) -> steps.AttachmentStep:
+    since = facts.attachment.status.rejected_at
+    assert since is not None
+    if facts.export is not None and not facts.done.unexported:
+        return steps.Unexport(facts.attachment.handle, "the Attachment was refused")
+    end = since + REJECTED_FOR
+    if facts.now >= end:
+        return steps.Expire(Reason.VOLUME_IN_USE)
+    return steps.Wait(until=end)
+
+
+def _reject(facts: AttachmentFacts, reason: Reason, message: str) -> steps.AttachmentStep:
+    if facts.export is not None and not facts.done.unexported:
+        return steps.Unexport(facts.attachment.handle, message)
+    conditions = _conditions(
+        facts,
+        _condition(facts, ADMITTED, False, reason, message),
+        _condition(facts, EXPORTED, False, Reason.NOT_ADMITTED, "refused; see condition Admitted"),
+    )
+    pinned = facts.attachment.status.volume_uid or (facts.volume.metadata.uid if facts.volume else None)
+    step = _write(
+        facts, conditions, AttachmentPhase.REJECTED, reason, event=reason, rejected_at=facts.now, volume_uid=pinned
+    )
+    assert step is not None
+    return step
+
+
+# --- attach ----------------------------------------------------------------------------------------------------------
+
+
+def _attach(facts: AttachmentFacts) -> steps.AttachmentStep:
+    attachment, volume = facts.attachment, facts.volume
+    pinned = attachment.status.volume_uid
+    if volume is None or (pinned is not None and pinned != volume.metadata.uid):
+        name = attachment.spec.volume_name
+        if pinned is not None:
+            return _reject(facts, Reason.VOLUME_DELETED, f"Volume {name!r} was deleted; create the Attachment anew")
+        return _wait_for_volume(facts, Reason.VOLUME_NOT_FOUND, f"there is no Volume {name!r} in this namespace")
+    if ledger.holder_of(volume, attachment.metadata.uid) is None:
+        return _admit(facts, volume)
+    return _export(facts, volume)
+
+
+def _admit(facts: AttachmentFacts, volume: Volume) -> steps.AttachmentStep:
+    attachment = facts.attachment
+    if volume.deleting:
+        return _reject(facts, Reason.VOLUME_DELETED, f"Volume {volume.metadata.name!r} is being deleted")
+    holders = ledger.in_the_way(volume, attachment)
+    if holders:
+        message = f"Volume {volume.metadata.name!r} is held by {ledger.describe(holders)}"
+        if attachment.spec.conflict_policy is ConflictPolicy.REJECT:
+            return _reject(facts, Reason.VOLUME_IN_USE, message)
+        return _wait_for_volume(facts, Reason.VOLUME_IN_USE, message)
+    if not is_true(volume.status.conditions, "Ready"):
+        ready = next((c for c in volume.status.conditions if c.type == "Ready"), None)
+        why = f": {ready.message}" if ready is not None and ready.message else ""
+        return _wait_for_volume(
+            facts, Reason.VOLUME_NOT_READY, f"Volume {volume.metadata.name!r} is not ready yet{why}"
         )
+    if ledger.ahead_in_line(volume, attachment, facts.peers) is not None:
+        # It will be admitted in a moment, which wakes us; then there is a holder to name.
+        return steps.Wait(retry=True)
+    mode = effective_mode(volume, attachment.spec, facts.connector)
+    return steps.Admit(ledger.with_holder(volume, attachment, mode, facts.now))
+
+
+def _wait_for_volume(facts: AttachmentFacts, reason: Reason, message: str) -> steps.AttachmentStep:
+    if facts.export is not None and not facts.done.unexported:
+        return steps.Unexport(facts.attachment.handle, f"not admitted: {message}")
+    conditions = _conditions(
+        facts,
+        _condition(facts, ADMITTED, False, reason, message),
+        _condition(facts, EXPORTED, False, Reason.NOT_ADMITTED, "waits to be admitted"),
+    )
+    uid = facts.attachment.status.volume_uid or (facts.volume.metadata.uid if facts.volume is not None else None)
+    return (
+        _write(facts, conditions, AttachmentPhase.PENDING, reason, volume_uid=uid, connection_info=None) or steps.Wait()
+    )
+
+
+def _export(facts: AttachmentFacts, volume: Volume) -> steps.AttachmentStep:
+    attachment = facts.attachment
+    if facts.failure is not None:
+        return _failing(facts, AttachmentPhase.EXPORTING)
+    reserved = not facts.connector
+    refused = facts.node_unknown or facts.connector_flaw is not None
+    stale = facts.export is not None and (reserved or refused or facts.export.initiator not in (None, facts.initiator))
+    if stale and not facts.done.unexported:
+        if facts.unready is not None:
+            return _failing(facts, AttachmentPhase.EXPORTED, _unready(facts))
+        why = "the connector changed" if facts.connector else "the connector is gone"
+        return steps.Unexport(attachment.handle, why)
     if refused:
         return _refused_connector(facts, volume)
     if reserved:
