@@ -1,4 +1,4 @@
-"""Write the manifests from the models: `python -m fairlead_crds.render`, which `make manifests` calls."""
+"""Write the manifests and the reference page from the models; `make manifests` calls it."""
 
 import argparse
 import sys
@@ -11,8 +11,9 @@ import yaml
 from fairlead_crds import policies
 from fairlead_crds.definitions import definition
 from fairlead_crds.kinds import KINDS
+from fairlead_crds.reference import reference
 
-HEADER = "# Generated from crds/fairlead_crds by `make manifests`; change the models, not this file.\n"
+_ORIGIN = "Generated from crds/fairlead_crds by `make manifests`; change the models, not this file."
 
 _CHECKOUT = Path(__file__).resolve().parents[2]
 
@@ -38,21 +39,23 @@ _Dumper.add_representer(str, _text)
 
 def to_yaml(documents: Iterable[Any]) -> str:
     """Return the documents as YAML under the header that says where they come from."""
-    return HEADER + yaml.dump_all(documents, Dumper=_Dumper, sort_keys=False, width=120, explicit_start=True)
+    return f"# {_ORIGIN}\n" + yaml.dump_all(documents, Dumper=_Dumper, sort_keys=False, width=120, explicit_start=True)
 
 
-def manifests() -> dict[Path, str]:
+def generated() -> dict[Path, str]:
     """Every generated file, by its path in the checkout."""
     folder = Path("crds/manifests")
     files = {folder / f"{kind.plural}.yaml": to_yaml([definition(kind)]) for kind in KINDS}
-    return files | {folder / "policies" / "admission.yaml": to_yaml(policies.manifests())}
+    files[folder / "policies" / "admission.yaml"] = to_yaml(policies.manifests())
+    files[Path("docs/reference/resources.md")] = f"<!-- {_ORIGIN} -->\n\n{reference()}"
+    return files
 
 
 def stale(root: Path) -> list[Path]:
     """The generated files below `root` that do not say what the models say."""
     return [
         path
-        for path, text in manifests().items()
+        for path, text in generated().items()
         if not (root / path).is_file() or (root / path).read_text(encoding="utf-8") != text
     ]
 
@@ -69,7 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(f"{path} is stale: run `make manifests`", file=sys.stderr)
         else:
             (options.output / path).parent.mkdir(parents=True, exist_ok=True)
-            (options.output / path).write_text(manifests()[path], encoding="utf-8")
+            (options.output / path).write_text(generated()[path], encoding="utf-8")
             print(f"wrote {path}")
     return 1 if options.check and behind else 0
 
