@@ -8,14 +8,11 @@ many cases, remaking has one, and the only disturbed node is one whose export wa
 """
 
 import asyncio
-import secrets
-import time
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, TypeVar
 
-from fairlead_operator.drivers import tgt_listing, tgt_protocol
+from fairlead_operator.drivers import tgt_protocol
 from fairlead_operator.drivers.base import (
-    AccessMode,
     BackendVolume,
     Capabilities,
     ConnectionInfo,
@@ -30,27 +27,18 @@ from fairlead_operator.drivers.base import (
 )
 from fairlead_operator.drivers.iscsi_names import is_handle, is_initiator_name
 from fairlead_operator.drivers.iscsi_tgt_parameters import IscsiTgtParameters
-from fairlead_operator.drivers.tgt_daemon import ExistingDaemon, SupervisedDaemon, TgtDaemon
-from fairlead_operator.drivers.tgt_export import (
-    CONTROLLER,
-    LUN,
-    WantedTarget,
-    as_export,
-    fingerprint,
-    handle_of,
-    scsi_identity,
-)
+from fairlead_operator.drivers.tgt_daemon import SupervisedDaemon
+from fairlead_operator.drivers.tgt_existing import ExistingDaemon
+from fairlead_operator.drivers.tgt_export import LUN, WantedTarget, as_export, fingerprint, handle_of, scsi_identity
+from fairlead_operator.drivers.tgt_fence import TgtDaemon
 from fairlead_operator.drivers.tgt_process import turn_log
-from fairlead_operator.drivers.tgt_protocol import TgtErrno, TgtError
+from fairlead_operator.drivers.tgt_targets import TgtTargets
 from fairlead_operator.drivers.volume_files import VolumeFiles
 from fairlead_operator.faultpoints import faultpoint
 
 _T = TypeVar("_T")
 
-_REMOVE_LIMIT = 15.0
-_FORCE_AFTER = 2.0
 _PASSWORD_LENGTHS = range(12, 256)
-_GONE = frozenset({TgtErrno.NO_TARGET, TgtErrno.NO_SESSION, TgtErrno.NO_CONNECTION, TgtErrno.NO_USER, TgtErrno.NO_LUN})
 
 
 class IscsiTgtDriver(Driver):
@@ -66,9 +54,7 @@ class IscsiTgtDriver(Driver):
         self._parameters = IscsiTgtParameters.model_validate(parameters)
         self._files = VolumeFiles(self._parameters.data_dir / "volumes")
         self._daemon = _daemon_for(self._parameters)
-        self._show_turn = asyncio.Lock()
-        self._shows_begun = 0
-        self._shown = (0, "")
+        self._targets = TgtTargets(daemon=self._daemon, node_timeout=self._parameters.node_timeout_seconds)
 
     @property
     def generation(self) -> str:
@@ -115,11 +101,7 @@ class IscsiTgtDriver(Driver):
         tgtd takes a file's size once, so a node that is logged in sees the new one after its next attachment.
         """
         await self._on_file(volume.handle, lambda: self._files.extend(volume.handle, volume.size))
-        path = str(self._files.path(volume.handle))
-        for target in await self._targets():
-            lun = target.luns.get(LUN)
-            if lun is not None and lun.path == path and lun.megabytes != tgt_listing.shown_megabytes(volume.size):
-                await self._reopen_lun(target.tid, volume.handle, read_only=lun.read_only)
+        await self._targets.show_new_size(self._files.path(volume.handle), volume.size, scsi_identity(volume.handle))
 
     async def volume_size(self, handle: str) -> int | None:
         """Length of the file; None when there is none."""
@@ -128,7 +110,7 @@ class IscsiTgtDriver(Driver):
     async def delete_volume(self, handle: str) -> None:
         """Delete the file, unless a target has it open."""
         path = str(self._files.path(_checked(handle, "volume")))
-        for target in await self._targets():
+        for target in await self._targets.read():
             if any(lun.path == path for lun in target.luns.values()):
                 raise DriverError(f"volume {handle} is still exported as {target.name}; remove that export first")
         await self._on_file(handle, lambda: self._files.delete(handle))
@@ -146,28 +128,29 @@ class IscsiTgtDriver(Driver):
 
     async def create_export(self, request: ExportRequest) -> ConnectionInfo:
         """Have a target that is exactly what was asked for."""
-        wanted = self._wanted(request)
+        name = self._name(request.handle)
+        self.validate_connector(request.connector)
         _require_good(request)
         size = await self._on_file(request.volume.handle, lambda: self._files.size(request.volume.handle))
         if size is None:
             raise DriverError(f"volume {request.volume.handle} does not exist: it cannot be exported")
-        wanted = self._wanted(request, size=size)
-        tid = await self._new_target(wanted.name)
+        wanted = self._wanted(request, size)
+        tid = await self._targets.new(name)
         if tid is None:
-            present = await self._targets(only=wanted.name)
+            present = await self._targets.read(only=name)
             if any(wanted.differs(target) is None for target in present):
                 return self._connection_info(request.handle)
             await self.remove_export(request.handle)
-            tid = await self._new_target(wanted.name)
+            tid = await self._targets.new(name)
             if tid is None:
-                raise DriverUnavailable(f"target {wanted.name} appeared again while it was being remade; trying again")
-        await self._build(tid, wanted, request)
+                raise DriverUnavailable(f"target {name} appeared again while it was being remade; trying again")
+        await self._targets.build(tid, wanted, request.credentials.password)
         return self._connection_info(request.handle)
 
     async def get_export(self, handle: str) -> Export | None:
         """Read it back from tgtd."""
         name = self._name(handle)
-        exports = [as_export(target, handle, self._files) for target in await self._targets(only=name)]
+        exports = [as_export(target, handle, self._files) for target in await self._targets.read(only=name)]
         # A whole record before others of that name: see tgt_listing for how there can be two.
         return max(exports, key=lambda export: export.complete, default=None)
 
@@ -175,7 +158,7 @@ class IscsiTgtDriver(Driver):
         """Every target, by one request."""
         ours: dict[str, Export] = {}
         foreign: list[str] = []
-        for target in await self._targets():
+        for target in await self._targets.read():
             handle = handle_of(target.name, self._parameters.iqn_prefix)
             if handle is None:
                 foreign.append(target.name)
@@ -186,124 +169,13 @@ class IscsiTgtDriver(Driver):
     async def remove_export(self, handle: str) -> None:
         """Cut off, close, delete, and prove by tgtd's list of names that the target is gone."""
         name = self._name(handle)
-        tid = await self._tid(name)
+        tid = await self._targets.number(name)
         if tid is not None:
-            await self._unless_gone(tgt_protocol.target_state(tid, ready=False))
-            await faultpoint("tgt.remove.after-unbind")
-            await self._end_target(tid, name)
-            await faultpoint("tgt.remove.after-target")
-        await self._unless_gone(tgt_protocol.account_delete(handle))
+            await self._targets.end(tid, name)
+        await self._targets.drop_account(handle)
         await faultpoint("tgt.remove.after-account")
-        if await self._tid(name) is not None:
+        if await self._targets.number(name) is not None:
             raise DriverUnavailable(f"target {name} is there again after it was deleted; trying again")
-
-    async def _build(self, tid: int, wanted: WantedTarget, request: ExportRequest) -> None:
-        call = self._daemon.call
-        await faultpoint("tgt.create.after-target")
-        await call(tgt_protocol.lun_new(tid, LUN, str(wanted.path)))
-        await call(_lun_attributes(tid, wanted.scsi_id, read_only=wanted.access_mode is AccessMode.READ_ONLY))
-        await faultpoint("tgt.create.after-lun")
-        account = tgt_protocol.account_new(wanted.account, request.credentials.password)
-        try:
-            await call(account)
-        except TgtError as error:
-            if error.code is not TgtErrno.USER_EXIST:
-                raise
-            # Of an earlier, removed life of this export, with a password that cannot be read.
-            await self._unless_gone(tgt_protocol.account_delete(wanted.account))
-            await call(account)
-        await faultpoint("tgt.create.after-account")
-        await call(tgt_protocol.account_bind(tid, wanted.account))
-        await call(tgt_protocol.lun_update(tid, CONTROLLER, scsi_sn=wanted.fingerprint))
-        await faultpoint("tgt.create.after-bind")
-        await call(tgt_protocol.initiator_bind(tid, wanted.initiator))
-        await faultpoint("tgt.create.after-initiator")
-
-    async def _new_target(self, name: str) -> int | None:
-        """Make a target under a number never used before; None when the name exists.
-
-        The number is random, not the next free one: a login that stalled half way refers to its target by number and
-        would end up in whatever has that number when it goes on.
-        """
-        while True:
-            tid = secrets.randbelow(2**31 - 1) + 1
-            try:
-                await self._daemon.call(tgt_protocol.target_new(tid, name))
-                return tid
-            except TgtError as error:
-                if error.code is not TgtErrno.TARGET_EXIST:
-                    raise
-                taken = tgt_listing.parse_names(await self._daemon.call(tgt_protocol.names_show()))
-                if name in taken:
-                    return None
-                if tid not in taken.values():
-                    raise DriverUnavailable(f"target {name} came and went while it was made; trying again") from error
-
-    async def _end_target(self, tid: int, name: str) -> None:
-        """Close its sessions and delete it. A login that was half way may still become a session, hence the loop."""
-        begun = time.monotonic()
-        pause = 0.001
-        while True:
-            try:
-                shown = await self._daemon.call(tgt_protocol.connection_show(tid))
-            except TgtError as error:
-                if error.code in _GONE:
-                    return
-                raise
-            for connection in tgt_listing.parse_connections(shown):
-                await self._unless_gone(tgt_protocol.connection_delete(tid, connection.sid, connection.cid))
-            await faultpoint("tgt.remove.after-sessions")
-            waited = time.monotonic() - begun
-            try:
-                # A node that hangs with its receive window closed never lets tgtd see that its connection should end.
-                await self._unless_gone(tgt_protocol.target_delete(tid, force=waited > _FORCE_AFTER))
-                return
-            except TgtError as error:
-                if error.code not in (TgtErrno.TARGET_ACTIVE, TgtErrno.LUN_ACTIVE):
-                    raise
-                if waited > _REMOVE_LIMIT:
-                    raise DriverUnavailable(
-                        f"target {name} is cut off but cannot be deleted yet, its last commands still run: {error}"
-                    ) from error
-            await asyncio.sleep(pause)
-            pause = min(pause * 2, 0.1)
-
-    async def _reopen_lun(self, tid: int, volume_handle: str, *, read_only: bool) -> None:
-        """Have tgtd take the file's size again, unless a node is logged in: it would see its disk vanish."""
-        connections = tgt_protocol.connection_show(tid)
-        if await self._daemon.call(connections):
-            return
-        await self._daemon.call(tgt_protocol.target_state(tid, ready=False))
-        # One that logged in between sees its disk vanish for a moment at worst; it has not used it yet.
-        if not await self._daemon.call(connections):
-            await self._unless_gone(tgt_protocol.lun_delete(tid, LUN))
-            await faultpoint("tgt.extend.after-lun-delete")
-            await self._daemon.call(tgt_protocol.lun_new(tid, LUN, str(self._files.path(volume_handle))))
-            await self._daemon.call(_lun_attributes(tid, scsi_identity(volume_handle), read_only=read_only))
-        await self._daemon.call(tgt_protocol.target_state(tid, ready=True))
-
-    async def _targets(self, *, only: str | None = None) -> list[tgt_listing.Target]:
-        """Targets as tgtd has them now. Callers that come while a listing is under way share the next one."""
-        wanted = self._shows_begun + 1
-        async with self._show_turn:
-            number, text = self._shown
-            if number < wanted:
-                self._shows_begun += 1
-                number = self._shows_begun
-                text = await self._daemon.call(tgt_protocol.target_show())
-                self._shown = (number, text)
-        return tgt_listing.parse_targets(text, only=only)
-
-    async def _tid(self, name: str) -> int | None:
-        return tgt_listing.parse_names(await self._daemon.call(tgt_protocol.names_show())).get(name)
-
-    async def _unless_gone(self, request: tgt_protocol.Request) -> None:
-        """One request, for which "there is none" is success."""
-        try:
-            await self._daemon.call(request)
-        except TgtError as error:
-            if error.code not in _GONE:
-                raise
 
     async def _on_file(self, handle: str, work: Callable[[], _T]) -> _T:
         _checked(handle, "volume")
@@ -314,7 +186,7 @@ class IscsiTgtDriver(Driver):
     def _name(self, handle: str) -> str:
         return f"{self._parameters.iqn_prefix}:{_checked(handle, 'attachment')}"
 
-    def _wanted(self, request: ExportRequest, *, size: int = 0) -> WantedTarget:
+    def _wanted(self, request: ExportRequest, size: int) -> WantedTarget:
         return WantedTarget(
             name=self._name(request.handle),
             path=self._files.path(_checked(request.volume.handle, "volume")),
@@ -345,12 +217,6 @@ def _daemon_for(parameters: IscsiTgtParameters) -> TgtDaemon:
         return ExistingDaemon(run_folder=parameters.run_folder, socket_path=parameters.socket_path)
     return SupervisedDaemon(
         run_folder=parameters.run_folder, listen=parameters.listen, io_threads=parameters.io_threads
-    )
-
-
-def _lun_attributes(tid: int, scsi_id: str, *, read_only: bool) -> tgt_protocol.Request:
-    return tgt_protocol.lun_update(
-        tid, LUN, scsi_id=scsi_id, scsi_sn=scsi_id, thin_provisioning="1", readonly="1" if read_only else "0"
     )
 
 

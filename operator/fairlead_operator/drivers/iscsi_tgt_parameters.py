@@ -63,6 +63,14 @@ class IscsiTgtParameters(Parameters):
         default=1, ge=1, le=64, description="Threads that do the I/O of one volume in the supervised tgtd."
     )
 
+    node_timeout_seconds: int = pydantic.Field(
+        default=12,
+        ge=4,
+        le=300,
+        description="Seconds after which the session of a node that answers nothing is closed, so that a node that "
+        "hangs or lost its power cannot hold up its own detachment.",
+    )
+
     @pydantic.model_validator(mode="before")
     @classmethod
     def _socket_path_means_existing(cls, values: object) -> object:

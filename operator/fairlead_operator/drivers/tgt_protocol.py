@@ -195,6 +195,11 @@ def target_state(tid: int, *, ready: bool) -> Request:
     return Request(mode=Mode.TARGET, op=Op.UPDATE, tid=tid, text=f"state={'ready' if ready else 'offline'}")
 
 
+def target_set(tid: int, parameter: str, value: int) -> Request:
+    """Set one of a target's own parameters, such as `nop_interval`; it counts for later logins."""
+    return Request(mode=Mode.TARGET, op=Op.UPDATE, tid=tid, text=f"{_plain('parameter', parameter)}={value}")
+
+
 def target_show() -> Request:
     """Every target with sessions, LUNs, accounts and lists; see `tgt_listing.parse_targets`."""
     return Request(mode=Mode.TARGET, op=Op.SHOW, tid=ALL_TARGETS)

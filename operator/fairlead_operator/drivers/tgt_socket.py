@@ -2,7 +2,7 @@
 
 A connection made before a fence survives the renaming of the socket, so it is made anew for each request, the epoch
 is compared *after* it is made, and the request follows at once. Whoever fences writes the epoch first and then waits
-for connections that are older (`tgt_daemon`), so a request is either refused here or waited for there.
+for connections that are older (`tgt_fence`), so a request is either refused here or waited for there.
 """
 
 import asyncio
