@@ -191,7 +191,10 @@ class Driver(abc.ABC):
 
     @abc.abstractmethod
     async def start(self) -> None:
-        """Make the backend usable: data folder, daemon (started, or found running). Does not disturb live exports.
+        """Make the backend usable: data folder, daemon found or found startable. Does not disturb live exports.
+
+        Safe on a host where another holder is at work: what only the Lease's holder may do, starting a daemon among
+        it, is left to `fence`.
 
         Raises:
             DriverUnavailable: saying what is missing and how to get it.
@@ -205,7 +208,12 @@ class Driver(abc.ABC):
     async def fence(self, epoch: str) -> None:
         """Begin `epoch`: when this returns, no command of an earlier epoch can take effect any more.
 
-        `epoch` is unique to one tenure of the Backend's Lease and safe as part of a file name.
+        `epoch` is unique to one tenure of the Backend's Lease and safe as part of a file name. A driver may order
+        epochs of the form `<number>-<scope>` within their scope, and refuse to go back.
+
+        Raises:
+            Fenced: when a later epoch has begun.
+            DriverUnavailable: the backend is not usable, or an earlier command cannot be proven over; repeat.
         """
 
     @abc.abstractmethod
