@@ -1,11 +1,12 @@
 """One server process of the control plane: started, watched until ready, hurt at will, ended."""
 
+import contextlib
 import os
 import select
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from fairlead_devstack.spawn import spawn
@@ -40,6 +41,7 @@ class Component:
         ready: Callable[[], bool],
         tethered: bool,
         ready_timeout: float,
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         """Describe the process; nothing is started yet.
 
@@ -50,6 +52,7 @@ class Component:
             ready: Tells whether it serves; must not raise because it does not.
             tethered: Whether it is killed when this process dies.
             ready_timeout: Seconds that ``wait_ready`` waits.
+            environment: The process's environment; this one's if None.
         """
         self.name = name
         self.log_path = folder / f"{name}.log"
@@ -58,6 +61,7 @@ class Component:
         self._ready = ready
         self._tethered = tethered
         self._ready_timeout = ready_timeout
+        self._environment = environment
         self._process: subprocess.Popen[bytes] | None = None
         self._log_start = 0
 
@@ -87,7 +91,7 @@ class Component:
             raise ComponentFailed(f"{self.name} is already running as pid {self.pid}")
         with self.log_path.open("ab") as log:
             self._log_start = log.tell()
-            self._process = spawn(self._command, output=log, tethered=self._tethered)
+            self._process = spawn(self._command, output=log, tethered=self._tethered, env=self._environment)
         self._pid_path.write_text(f"{self._process.pid} {_start_time(self._process.pid)}\n")
 
     def wait_ready(self) -> None:
@@ -112,6 +116,20 @@ class Component:
             self._process.kill()
             self._process.wait()
         self._pid_path.unlink(missing_ok=True)
+
+    def terminate(self, *, patience: float = 20.0) -> None:
+        """Ask the process to end (SIGTERM), wait, and kill it when it does not.
+
+        Args:
+            patience: Seconds to wait before it is killed.
+        """
+        if self._process is not None and self.alive:
+            self._process.terminate()
+            # A frozen process cannot hear the request.
+            self._process.send_signal(signal.SIGCONT)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(patience)
+        self.kill()
 
     def stop_signal(self) -> None:
         """Freeze the process (SIGSTOP): it keeps its connections and answers nothing.

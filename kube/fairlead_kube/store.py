@@ -106,12 +106,13 @@ class Store(Generic[R]):
         if item.metadata.uid in self._tombstones:
             return False
         before = self._objects.get(key)
-        if before is not None and version_of(item) <= version_of(before):
-            return False
         if item.deleting and not item.metadata.finalizers:
-            # The answer to removing the last finalizer: the API server has already forgotten the object.
+            # The answer to removing the last finalizer: the API server has already forgotten the object. It carries
+            # the resourceVersion that it had before, so this comes before comparing versions.
             self.remove(item)
             return True
+        if before is not None and version_of(item) <= version_of(before):
+            return False
         self._objects[key] = item
         self._notify(key, Change(before, item))
         return True

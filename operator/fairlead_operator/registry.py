@@ -41,7 +41,10 @@ def plan_for(backend: Backend) -> Plan | Unusable:
     if name not in found:
         known = ", ".join(sorted(found)) or "none"
         return Unusable(Reason.UNKNOWN_DRIVER, f"there is no driver {name!r}; installed: {known}")
-    driver: type[Driver] = found[name].load()
+    try:
+        driver: type[Driver] = found[name].load()
+    except Exception as error:  # another package's code may fail in any way; one Backend must not stop the others
+        return Unusable(Reason.UNKNOWN_DRIVER, f"driver {name!r} cannot be loaded: {type(error).__name__}: {error}")
     try:
         parameters = driver.parameters_model.model_validate(dict(backend.spec.parameters))
     except pydantic.ValidationError as error:

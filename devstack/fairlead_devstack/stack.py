@@ -1,0 +1,203 @@
+"""Fairlead on a control plane: its kinds, its rights, its processes, and a Backend on a folder of its own.
+
+Operator and facade run as the ServiceAccounts they have in a cluster, under the same rules and admission policies, so
+that a missing right shows here and not at a user's.
+"""
+
+import asyncio
+import contextlib
+import os
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from kubernetes import client
+
+from fairlead_crds import names
+from fairlead_devstack.api_client import connect
+from fairlead_devstack.apply import apply_objects, documents
+from fairlead_devstack.component import Component
+from fairlead_devstack.control_plane import ControlPlane
+from fairlead_devstack.custom_resources import install_manifests
+from fairlead_devstack.ports import free_port
+from fairlead_devstack.service_account import service_account_kubeconfig
+from fairlead_operator.drivers.tgt_daemon import end_tgtd
+
+MANIFESTS = Path(__file__).parents[2] / "crds" / "manifests"
+RBAC = Path(__file__).with_name("rbac.yaml")
+
+
+class Stack:
+    """Fairlead's part of a running installation.
+
+    Args:
+        control_plane: where it runs; started.
+        folder: for data, logs and kubeconfigs; the caller removes it.
+        tethered: whether the processes die with this one.
+        lease_duration: seconds; short ones make a crash cheap, at the price of more renewals.
+        sweep_interval: seconds between two comparisons of exports and Attachments.
+    """
+
+    def __init__(
+        self,
+        control_plane: ControlPlane,
+        folder: Path,
+        *,
+        tethered: bool = True,
+        lease_duration: float = 5.0,
+        sweep_interval: float = 60.0,
+    ) -> None:
+        self.control_plane = control_plane
+        self.folder = folder
+        self._tethered = tethered
+        self._lease_duration = lease_duration
+        self._sweep_interval = sweep_interval
+        self.processes: dict[str, Component] = {}
+        self.data_dirs: dict[str, Path] = {}
+        self.facade_url = ""
+
+    def install(self) -> None:
+        """Apply kinds, rights and admission policies; may be repeated."""
+        with connect(self.control_plane.kubeconfig) as api:
+            install_manifests(api, MANIFESTS)
+            apply_objects(api, list(documents(RBAC)))
+            apply_objects(api, list(documents(MANIFESTS / "policies")))
+        for account in (names.OPERATOR_ACCOUNT, names.FACADE_ACCOUNT):
+            service_account_kubeconfig(
+                self.control_plane.kubeconfig,
+                namespace=names.SYSTEM_NAMESPACE,
+                name=account,
+                path=self._kubeconfig(account),
+            )
+
+    def add_backend(self, name: str, *, default: bool = False, parameters: Mapping[str, Any] | None = None) -> Path:
+        """Create or change a Backend on real iSCSI targets below `folder`.
+
+        Returns:
+            Its data folder.
+        """
+        data = self.folder / name
+        data.mkdir(parents=True, exist_ok=True)
+        self.data_dirs[name] = data
+        body = {
+            "apiVersion": names.API_VERSION,
+            "kind": "Backend",
+            "metadata": {"name": name},
+            "spec": {
+                "driver": "iscsi-tgt",
+                "default": default,
+                "parameters": {"dataDir": str(data), "port": free_port("127.0.0.1"), **(parameters or {})},
+            },
+        }
+        with connect(self.control_plane.kubeconfig) as api:
+            apply_objects(api, [body])
+        return data
+
+    def start_operator(
+        self, name: str = "operator", *, options: tuple[str, ...] = (), fault_dir: Path | None = None, wait: bool = True
+    ) -> Component:
+        """Start an operator process and wait until it answers its liveness probe.
+
+        Args:
+            name: of the process and its log.
+            options: of `fairlead-operator`.
+            fault_dir: where it looks for fault points.
+            wait: whether to wait.
+        """
+        port = free_port("127.0.0.1")
+        command = [
+            *(sys.executable, "-m", "fairlead_operator.main", "--identity", "devstack", "--log-level", "DEBUG"),
+            *("--lease-duration", str(self._lease_duration), "--sweep-interval", str(self._sweep_interval)),
+            *("--health-port", str(port), *options),
+        ]
+        faults = {"FAIRLEAD_FAULT_DIR": str(fault_dir)} if fault_dir is not None else {}
+        probe = f"http://127.0.0.1:{port}/healthz"
+        return self._start(name, command, names.OPERATOR_ACCOUNT, lambda: _answers(probe), faults, wait)
+
+    def start_facade(self, name: str = "facade", *, options: tuple[str, ...] = ()) -> Component:
+        """Start a facade and wait until it serves; its address is `facade_url` afterwards."""
+        port = free_port("127.0.0.1")
+        self.facade_url = f"http://127.0.0.1:{port}"
+        command = [sys.executable, "-m", "fairlead_api.main", "--host", "127.0.0.1", "--port", str(port), *options]
+        probe = f"{self.facade_url}/healthcheck"
+        return self._start(name, command, names.FACADE_ACCOUNT, lambda: _answers(probe), {}, True)
+
+    def stop(self) -> None:
+        """End every process: the facade and operators in order, then the daemons that outlive them by design."""
+        for component in reversed(list(self.processes.values())):
+            component.terminate()
+        self.processes.clear()
+        for data in self.data_dirs.values():
+            stop_daemons(data)
+
+    def _start(
+        self,
+        name: str,
+        command: list[str],
+        account: str,
+        ready: Any,
+        more: Mapping[str, str],
+        wait: bool,
+    ) -> Component:
+        environment = {**os.environ, "KUBECONFIG": str(self._kubeconfig(account)), "PYTHONUNBUFFERED": "1", **more}
+        component = Component(
+            name,
+            command,
+            folder=self.folder,
+            ready=ready,
+            tethered=self._tethered,
+            ready_timeout=60.0,
+            environment=environment,
+        )
+        self.processes[name] = component
+        component.start()
+        if wait:
+            component.wait_ready()
+        return component
+
+    def _kubeconfig(self, account: str) -> Path:
+        return self.folder / f"{account}.kubeconfig"
+
+    @property
+    def operator_user(self) -> str:
+        """The operator's name as the audit log writes it."""
+        return f"system:serviceaccount:{names.SYSTEM_NAMESPACE}:{names.OPERATOR_ACCOUNT}"
+
+    @property
+    def facade_user(self) -> str:
+        """The facade's name as the audit log writes it."""
+        return f"system:serviceaccount:{names.SYSTEM_NAMESPACE}:{names.FACADE_ACCOUNT}"
+
+
+def stop_daemons(data: Path) -> None:
+    """End the supervised target daemons of a Backend's data folder."""
+    asyncio.run(end_tgtd(data / "run"))
+
+
+def _answers(url: str) -> bool:
+    with contextlib.suppress(urllib.error.URLError, ConnectionError, TimeoutError):
+        with urllib.request.urlopen(url, timeout=2) as response:
+            return bool(response.status == 200)
+    return False
+
+
+def wait_for_backend(api: client.ApiClient, name: str, *, timeout: float = 60.0) -> None:
+    """Wait until a Backend is Ready.
+
+    Raises:
+        TimeoutError: it is not; the message has its conditions.
+    """
+    objects = client.CustomObjectsApi(api)
+    deadline = time.monotonic() + timeout
+    while True:
+        backend = objects.get_cluster_custom_object(names.GROUP, names.VERSION, "backends", name)
+        conditions = backend.get("status", {}).get("conditions", [])
+        if any(c["type"] == "Ready" and c["status"] == "True" for c in conditions):
+            return
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"Backend {name} is not Ready after {timeout:.0f} s: {conditions}")
+        time.sleep(0.05)
