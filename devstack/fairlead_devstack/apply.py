@@ -20,7 +20,7 @@ def apply_objects(api: client.ApiClient, objects: Iterator[Mapping[str, Any]] | 
     Raises:
         kubernetes.client.ApiException: the API server refused one.
     """
-    dynamic = DynamicClient(api)
+    dynamic = DynamicClient(api)  # type: ignore[no-untyped-call]
     applied = []
     for body in objects:
         resource = dynamic.resources.get(api_version=body["apiVersion"], kind=body["kind"])

@@ -5,7 +5,6 @@ that a missing right shows here and not at a user's.
 """
 
 import asyncio
-import contextlib
 import os
 import sys
 import time
@@ -179,10 +178,11 @@ def stop_daemons(data: Path) -> None:
 
 
 def _answers(url: str) -> bool:
-    with contextlib.suppress(urllib.error.URLError, ConnectionError, TimeoutError):
+    try:
         with urllib.request.urlopen(url, timeout=2) as response:
             return bool(response.status == 200)
-    return False
+    except (urllib.error.URLError, ConnectionError, TimeoutError):
+        return False
 
 
 def wait_for_backend(api: client.ApiClient, name: str, *, timeout: float = 60.0) -> None:
@@ -194,7 +194,7 @@ def wait_for_backend(api: client.ApiClient, name: str, *, timeout: float = 60.0)
     objects = client.CustomObjectsApi(api)
     deadline = time.monotonic() + timeout
     while True:
-        backend = objects.get_cluster_custom_object(names.GROUP, names.VERSION, "backends", name)
+        backend: Any = objects.get_cluster_custom_object(names.GROUP, names.VERSION, "backends", name)
         conditions = backend.get("status", {}).get("conditions", [])
         if any(c["type"] == "Ready" and c["status"] == "True" for c in conditions):
             return
