@@ -45,7 +45,8 @@ def _section(kind: AnyKind) -> str:
 
 def _conditions() -> str:
     schema = structural(Condition, defaults=False)
-    return f"\n## Conditions\n\n{schema['description']} All kinds have them.\n\n{_table(schema, 'conditions[]')}"
+    text = f"{schema['description']} Backends, Volumes and Attachments carry them."
+    return f"\n## Conditions\n\n{text}\n\n{_table(schema, 'conditions[]')}"
 
 
 def _table(node: Schema, path: str) -> str:
