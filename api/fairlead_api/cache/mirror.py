@@ -1,0 +1,81 @@
+"""The mirror: stores of the kinds the facade serves, kept equal to the API server, with indexes."""
+
+import asyncio
+from collections.abc import Hashable
+from typing import Any, Final
+
+from fairlead_api.cache.ordering import Ordering
+from fairlead_api.identity.projects import NAMESPACES, Namespace
+from fairlead_crds import names
+from fairlead_crds.kinds import Attachment, Backend, Resource, Volume
+from fairlead_kube.client import KubeClient
+from fairlead_kube.endpoints import ATTACHMENTS, BACKENDS, VOLUMES
+from fairlead_kube.reflector import Reflector
+from fairlead_kube.store import Store
+
+STALE_AFTER: Final = 180.0
+"""Seconds without a word from a watch, bookmarks included, after which this replica calls itself unhealthy. The API
+server sends bookmarks about once a minute."""
+
+
+def labelled_id(item: Resource[Any, Any]) -> str | None:
+    """The id REST knows an object by. Until the operator has stamped a kubectl-made object it has none."""
+    return item.metadata.labels.get(names.LABEL_ID)
+
+
+def _by_id(item: Resource[Any, Any]) -> Hashable | None:
+    return labelled_id(item)
+
+
+def _by_volume(item: Attachment) -> Hashable | None:
+    return item.metadata.namespace, item.spec.volume_name
+
+
+class Mirror:
+    """What this replica knows."""
+
+    def __init__(self, client: KubeClient) -> None:
+        self.volumes: Store[Volume] = Store()
+        self.attachments: Store[Attachment] = Store()
+        self.backends: Store[Backend] = Store()
+        self.namespaces: Store[Namespace] = Store()
+        self.volumes_by_id = self.volumes.index(_by_id)
+        self.attachments_by_id = self.attachments.index(_by_id)
+        self._attachments_by_volume = self.attachments.index(_by_volume)
+        self.volumes_in_order = Ordering(self.volumes)
+        self.attachments_in_order = Ordering(self.attachments)
+        self._reflectors: tuple[Reflector[Any], ...] = (
+            Reflector(client, VOLUMES, self.volumes),
+            Reflector(client, ATTACHMENTS, self.attachments),
+            Reflector(client, BACKENDS, self.backends),
+            Reflector(client, NAMESPACES, self.namespaces),
+        )
+
+    def attachments_of(self, volume: Volume) -> list[Attachment]:
+        """Return the attachments of a volume, admitted or not."""
+        return self._attachments_by_volume.get((volume.metadata.namespace, volume.metadata.name))
+
+    def volume_of(self, attachment: Attachment) -> Volume | None:
+        """Return the volume of an attachment."""
+        return self.volumes.get(attachment.spec.volume_name, attachment.metadata.namespace)
+
+    async def run(self) -> None:
+        """Mirror until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            for reflector in self._reflectors:
+                group.create_task(reflector.run())
+
+    async def wait_synced(self) -> None:
+        """Return when every kind has been listed once."""
+        for reflector in self._reflectors:
+            await reflector.synced.wait()
+
+    @property
+    def synced(self) -> bool:
+        """Whether every kind has been listed once."""
+        return all(reflector.synced.is_set() for reflector in self._reflectors)
+
+    @property
+    def age(self) -> float:
+        """Seconds since the quietest watch was last heard of."""
+        return max(reflector.age for reflector in self._reflectors)

@@ -1,0 +1,110 @@
+"""The process `fairlead-api`."""
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import Generator, Sequence
+from pathlib import Path
+from typing import Final
+
+import uvicorn
+
+from fairlead_api.app import create_app
+from fairlead_api.facade import Facade
+from fairlead_api.settings import Settings
+from fairlead_kube.client import KubeClient
+
+_GRACE: Final = 5.0
+"""Seconds beyond the export timeout that requests in flight get at shutdown: a rollback takes a moment."""
+
+_log = logging.getLogger("fairlead_api")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Serve until SIGTERM or SIGINT, then finish what is in flight and stop."""
+    settings = Settings.read(sys.argv[1:] if arguments is None else arguments)
+    logging.basicConfig(
+        level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr
+    )
+    try:
+        asyncio.run(serve(settings))
+    except OSError as error:
+        sys.exit(f"fairlead-api: cannot listen on {settings.host} port {settings.port}: {error.strerror or error}")
+
+
+async def serve(settings: Settings) -> None:
+    """Serve until told to stop."""
+    listener = _listen(settings)
+    address, port = listener.getsockname()[:2]
+    async with await KubeClient.from_environment() as client:
+        facade = Facade.build(client, settings)
+        config = uvicorn.Config(
+            create_app(facade),
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            lifespan="on",
+            timeout_graceful_shutdown=int(settings.export_timeout + _GRACE),
+        )
+        server = _Server(config)
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop.set)
+        serving = asyncio.create_task(server.serve(sockets=[listener]))
+        announcing = asyncio.create_task(_announce(facade, settings, address, port))
+        stopping = asyncio.create_task(stop.wait())
+        try:
+            await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            server.should_exit = True
+            await serving
+        finally:
+            for task in (announcing, stopping):
+                task.cancel()
+            if settings.port_file is not None:
+                settings.port_file.unlink(missing_ok=True)
+    _log.info("stopped")
+
+
+async def _announce(facade: Facade, settings: Settings, address: str, port: int) -> None:
+    """Tell where requests are served, once they can be."""
+    await facade.mirror.wait_synced()
+    _log.info("serving on %s port %d, auth mode %s", address, port, settings.auth_mode)
+    if settings.port_file is not None:
+        _write_whole(settings.port_file, f"{port}\n")
+
+
+def _write_whole(path: Path, text: str) -> None:
+    """Write a file so that a reader sees all of it or nothing."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    partial.write_text(text)
+    partial.replace(path)
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's server without its own signal handling, which would raise the signal again at the end."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        """Leave the signals to `serve`."""
+        yield
+
+
+def _listen(settings: Settings) -> socket.socket:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listener = socket.socket(family)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((settings.host, settings.port))
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+if __name__ == "__main__":
+    main()

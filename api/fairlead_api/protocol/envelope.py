@@ -1,0 +1,189 @@
+"""The outermost layer: what is true of every exchange, routed or not.
+
+A pure ASGI middleware, because a framework's middleware classes cost more than most of our answers do. It gives each
+request an id, bounds its body, takes the optional project out of the path, and writes one log line.
+"""
+
+import logging
+import re
+import time
+import uuid
+from dataclasses import dataclass, field
+from typing import Final
+
+from pydantic_core import to_json
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from fairlead_api.protocol.body import JSON, LIMIT
+from fairlead_api.protocol.microversion import Microversion
+
+KEY: Final = "fairlead"
+"""Where the Exchange is in an ASGI scope."""
+
+COLLECTIONS: Final = frozenset(
+    [
+        "attachments",
+        "backups",
+        "capabilities",
+        "cgsnapshots",
+        "clusters",
+        "consistencygroups",
+        "default-types",
+        "extensions",
+        "group_snapshots",
+        "group_types",
+        "groups",
+        "limits",
+        "manageable_snapshots",
+        "manageable_volumes",
+        "messages",
+        "os-availability-zone",
+        "os-hosts",
+        "os-quota-class-sets",
+        "os-quota-sets",
+        "os-services",
+        "os-snapshot-manage",
+        "os-volume-manage",
+        "os-volume-transfer",
+        "qos-specs",
+        "resource_filters",
+        "scheduler-stats",
+        "snapshots",
+        "types",
+        "volume-transfers",
+        "volumes",
+        "workers",
+    ]
+)
+"""First path segments below /v3 that name a resource. Any other is the project id, so no project can have one of these
+names in the URL."""
+
+_PROJECT = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+_PREFIX = "/v3/"
+
+_log = logging.getLogger("fairlead.requests")
+
+
+@dataclass(slots=True)
+class Exchange:
+    """One request and what is known of it on the way through."""
+
+    request_id: str
+    project_segment: str | None = None
+    version: Microversion | None = None
+    started: float = field(default_factory=time.perf_counter)
+
+
+def exchange_of(scope: Scope) -> Exchange:
+    """Return the Exchange of a request."""
+    exchange: Exchange = scope[KEY]
+    return exchange
+
+
+def below_api(status: int, title: str, text: str) -> bytes:
+    """The body of an answer that no route made: unknown path, too large a body. Its shape is webob's."""
+    return to_json({"message": f"{text}<br /><br />\n\n\n", "code": f"{status} {title}", "title": title})
+
+
+NOT_FOUND: Final = below_api(404, "Not Found", "The resource could not be found.")
+TOO_LARGE: Final = below_api(
+    413, "Request Entity Too Large", f"Request is too large. Larger than max_request_body_size ({LIMIT})."
+)
+
+
+def split_project(path: str) -> tuple[str, str | None]:
+    """Take the project segment out of a path: `/v3/p/volumes` is `/v3/volumes` of project `p`.
+
+    A trailing `.json`, which the real service's router swallows, goes too.
+    """
+    if not path.startswith(_PREFIX):
+        return path, None
+    path = path.removesuffix(".json")
+    first, slash, rest = path[len(_PREFIX) :].partition("/")
+    if not slash or not rest or first in COLLECTIONS or _PROJECT.fullmatch(first) is None:
+        return path, None
+    return _PREFIX + rest, first
+
+
+class _TooLarge(Exception):
+    pass
+
+
+class Envelope:
+    """Wraps the application."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one exchange."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        exchange = Exchange(f"req-{uuid.uuid4()}")
+        path, exchange.project_segment = split_project(scope["path"])
+        inner = {**scope, KEY: exchange, "path": path, "raw_path": path.encode()}
+        status = 0
+        request_id = (b"x-openstack-request-id", exchange.request_id.encode())
+
+        async def numbered(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message.get("headers", ()), request_id]
+            await send(message)
+
+        try:
+            if scope["method"] == "OPTIONS":
+                await _answer(numbered, 200, b"")
+            else:
+                await self._app(inner, _bounded(inner, receive), numbered)
+        except _TooLarge:
+            await _answer(numbered, 413, TOO_LARGE)
+        finally:
+            _write_line(scope, exchange, status)
+
+
+def _bounded(scope: Scope, receive: Receive) -> Receive:
+    """Count the body's bytes on the way in, whatever Content-Length says."""
+    left = LIMIT
+    for name, value in scope["headers"]:
+        if name == b"content-length" and value.isdigit() and int(value) > LIMIT:
+            left = -1
+
+    async def bounded() -> Message:
+        nonlocal left
+        if left < 0:
+            raise _TooLarge
+        message = await receive()
+        if message["type"] == "http.request":
+            left -= len(message.get("body", b""))
+            if left < 0:
+                raise _TooLarge
+        return message
+
+    return bounded
+
+
+async def _answer(send: Send, status: int, content: bytes) -> None:
+    headers = [(b"content-length", str(len(content)).encode())]
+    if content:
+        headers.append((b"content-type", JSON.encode()))
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": content})
+
+
+def _write_line(scope: Scope, exchange: Exchange, status: int) -> None:
+    if not _log.isEnabledFor(logging.INFO):
+        return
+    caller_id = next((v.decode("latin-1") for n, v in scope["headers"] if n == b"x-openstack-request-id"), "-")
+    _log.info(
+        "%s %s %s %d %.1fms version=%s global_id=%s",
+        exchange.request_id,
+        scope["method"],
+        scope["path"].encode("unicode_escape").decode(),
+        status,
+        (time.perf_counter() - exchange.started) * 1000,
+        exchange.version or "-",
+        caller_id[:64].encode("unicode_escape").decode(),
+    )

@@ -1,0 +1,1 @@
+"""Volumes and their types, as the Block Storage API speaks of them."""
