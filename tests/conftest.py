@@ -7,6 +7,7 @@ from pathlib import Path
 from types import FrameType
 
 import pytest
+from cluster import Cluster
 from kubernetes import client
 
 from fairlead_devstack.api_client import connect
@@ -14,6 +15,8 @@ from fairlead_devstack.audit import AuditLog
 from fairlead_devstack.control_plane import ControlPlane
 from fairlead_devstack.custom_resources import install_manifests
 from fairlead_devstack.lookup import locate_control_plane
+from fairlead_devstack.scratch import ScratchFolder
+from fairlead_devstack.stack import Stack, wait_for_backend
 
 MANIFESTS = Path(__file__).parent.parent / "crds" / "manifests"
 
@@ -62,6 +65,30 @@ def admin(kubeconfig: Path) -> Iterator[client.ApiClient]:
     """The official client, as administrator."""
     with connect(kubeconfig) as api:
         yield api
+
+
+@pytest.fixture(scope="session")
+def stack(control_plane: ControlPlane) -> Iterator[Stack]:
+    """Fairlead on the shared control plane: one operator for the Backend `local`, one facade."""
+    scratch = ScratchFolder("stack")
+    running = Stack(control_plane, scratch.path, lease_duration=2.0, sweep_interval=5.0)
+    try:
+        running.install()
+        running.add_backend("local", default=True)
+        running.start_operator(options=("--backend", "local"))
+        running.start_facade()
+        with connect(control_plane.kubeconfig) as api:
+            wait_for_backend(api, "local")
+        yield running
+    finally:
+        running.stop()
+        scratch.remove()
+
+
+@pytest.fixture
+def cluster(stack: Stack, admin: client.ApiClient, namespace: str) -> Cluster:
+    """The Kubernetes door to the running stack, in a namespace of its own."""
+    return Cluster(admin, namespace)
 
 
 @pytest.fixture

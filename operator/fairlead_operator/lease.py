@@ -12,7 +12,6 @@ import contextlib
 import logging
 import threading
 import time
-import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -180,8 +179,9 @@ class Election:
         else:
             body["metadata"] = record["metadata"]
             self._record = await client.replace(LEASES, self._lease, body, self._namespace)
-        # A Lease that was deleted starts its count again; the random part keeps epochs apart all the same.
-        tenure = Tenure(self._lease, f"{turns:08d}-{uuid.uuid4().hex[:12]}")
+        # A Lease that was deleted and made anew starts its count again; its uid keeps the epochs apart all the same.
+        assert self._record is not None
+        tenure = Tenure(self._lease, f"{turns:08d}-{self._record['metadata']['uid'].replace('-', '')[:16]}")
         tenure.extend(now + self._timing.duration)
         return tenure
 
