@@ -10,13 +10,13 @@ from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
-from fairlead_api import versions
+from fairlead_api import side_routes, versions
 from fairlead_api.attachments import routes as attachments
 from fairlead_api.facade import Facade
 from fairlead_api.openapi import document
 from fairlead_api.protocol.body import JSON
 from fairlead_api.protocol.envelope import NOT_FOUND, Envelope, below_api
-from fairlead_api.volumes import metadata, type_routes
+from fairlead_api.volumes import actions, metadata, type_routes
 from fairlead_api.volumes import routes as volumes
 
 
@@ -40,7 +40,9 @@ def create_app(facade: Facade) -> ASGIApp:
         attachments.router,
         volumes.router,
         metadata.router,
+        actions.router,
         type_routes.router,
+        side_routes.router,
     ):
         app.include_router(router)
     app.openapi = lambda: _document_once(app)  # type: ignore[method-assign]

@@ -31,15 +31,13 @@ def _columns(mirror: Mirror) -> Mapping[str, Column[Attachment]]:
         "created_at": lambda a: view.timestamp(created_at(a)),
         "updated_at": lambda a: view.timestamp(a.status.completed_at or a.status.attached_at or a.status.reserved_at),
         "volume_id": volume_id,
-        "instance_uuid": lambda a: a.spec.instance_id,
+        "instance_uuid": state.instance,
         "attach_status": state.attach_status,
         "attach_mode": state.attach_mode,
         "attach_time": lambda a: view.timestamp(a.status.attached_at),
         "detach_time": lambda a: None,
         "attached_host": state.host,
-        "mountpoint": lambda a: (
-            state.connector_text(a, "mountpoint") or state.NO_DEVICE if a.spec.connector is not None else None
-        ),
+        "mountpoint": state.device,
     }
 
 

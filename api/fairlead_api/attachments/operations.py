@@ -55,8 +55,11 @@ class AttachmentOperations:
         """
         volume = await self.lookup.volume(caller, asked.volume_uuid)
         caller.require("volume:attachment_create")
-        instance = asked.instance_uuid or None
-        gate.check_reserve(volume, self.mirror.attachments_of(volume), instance)
+        gate.check_reserve(volume, self.mirror.attachments_of(volume), asked.instance_uuid or None)
+        return await self.begin(volume, asked)
+
+    async def begin(self, volume: Volume, asked: NewAttachment) -> Attachment:
+        """Create an attachment without asking the gate; raises as `create` does."""
         attachment = await self.writer.create(_body(volume, asked), volume.metadata.namespace)
         answer, verdict = await self._answer(attachment, connect=bool(asked.connector))
         if verdict is Verdict.DONE:
@@ -92,13 +95,40 @@ class AttachmentOperations:
             return answer
         fault = self._refusal(volume, answer, verdict, "update attachment")
         if verdict is not Verdict.GONE:
-            await self._disconnect(written)
+            try:
+                await self.disconnect(written, attachment.spec.access_mode)
+            except (KubeError, Fault) as error:
+                _log.error("attachment %s could not be taken back to reserved: %s", attachment.id, error)
         raise fault
+
+    async def disconnect(self, attachment: Attachment, mode: AccessMode | None) -> None:
+        """Take the connector away, which fences the node: nothing exported, still reserved.
+
+        Args:
+            attachment: as last seen.
+            mode: the mode it was asked for before it got its connector.
+
+        Raises:
+            TimedOut: the operator did not answer in time.
+            BackendFailed: the backend did not take the export away.
+        """
+
+        def decide(current: Attachment) -> list[Operation]:
+            operations = [] if current.spec.connector is None else [drop("/spec/connector")]
+            if mode is None and current.spec.access_mode is not None:
+                operations.append(drop("/spec/accessMode"))
+            return operations
+
+        written = await self.writer.revise(attachment, decide)
+        answer, verdict = await self._answer(written, connect=False)
+        if verdict is not Verdict.DONE:
+            volume = self._volume_of(attachment)
+            raise self._refusal(volume, answer, verdict, "disconnect attachment")
 
     async def complete(self, caller: Caller, attachment: Attachment) -> None:
         """Take the node's word that it has connected. As in the real service, nothing is checked."""
         self._require(caller, attachment, "volume:attachment_complete")
-        await self.writer.revise(attachment, lambda now: [] if now.spec.completed else [put("/spec/completed", True)])
+        await self.writer.revise(attachment, completion)
         volume = self.mirror.volume_of(attachment)
         if volume is not None:
             await self.volumes.forget_override(volume)
@@ -173,7 +203,7 @@ class AttachmentOperations:
                 status = derive(volume, self.mirror.attachments_of(volume)).status
                 return gate.cannot_reserve(volume, status, told)
             case Verdict.INCOMPLETE:
-                return BadRequest(f"Invalid input received: Connector doesn't have required information: {told}")
+                return BadRequest(f"Invalid input received: {told}")
             case Verdict.FAILED:
                 return BackendFailed(
                     f"Unable to {what} (Bad or unexpected response from the storage volume backend API: {told})."
@@ -193,17 +223,6 @@ class AttachmentOperations:
             await self._wait(attachment, lambda item: state.detached(item, uid=meta.uid))
         except (KubeError, Fault) as error:
             _log.error("attachment %s/%s could not be rolled back: %s", meta.namespace, meta.name, error)
-
-    async def _disconnect(self, attachment: Attachment) -> None:
-        """Roll an update back: nothing exported, still reserved."""
-        meta = attachment.metadata
-        try:
-            written = await self.writer.revise(
-                attachment, lambda now: [] if now.spec.connector is None else [drop("/spec/connector")]
-            )
-            await self._answer(written, connect=False)
-        except (KubeError, Fault) as error:
-            _log.error("attachment %s/%s could not be taken back to reserved: %s", meta.namespace, meta.name, error)
 
 
 def _body(volume: Volume, asked: NewAttachment) -> dict[str, Any]:
@@ -251,12 +270,17 @@ def _connect(current: Attachment, connector: dict[str, Any]) -> list[Operation]:
     return operations
 
 
+def completion(current: Attachment) -> list[Operation]:
+    """The patch that completes an attachment."""
+    return [] if current.spec.completed else [put("/spec/completed", True)]
+
+
 def _check_detach(caller: Caller, attachment: Attachment) -> None:
     """Nova's guard (CVE-2023-2088): what an instance uses is detached through the Compute API only."""
-    in_use = attachment.spec.instance_id and attachment.status.connection_info is not None
+    in_use = state.instance(attachment) and attachment.status.connection_info is not None
     if in_use and attachment.status.sessions and not caller.service:
         raise Conflict(
-            f"ConflictNovaUsingAttachment: Detach volume from instance {attachment.spec.instance_id} using the "
+            f"ConflictNovaUsingAttachment: Detach volume from instance {state.instance(attachment)} using the "
             f"Compute API"
         )
 

@@ -3,7 +3,7 @@
 import enum
 from typing import Final
 
-from fairlead_crds import conditions
+from fairlead_crds import conditions, names
 from fairlead_crds.conditions import Condition, Reason
 from fairlead_crds.kinds import AccessMode, Attachment, AttachmentPhase
 
@@ -14,6 +14,13 @@ NO_MODE: Final = "null"
 
 NO_DEVICE: Final = "na"
 """The mountpoint of an attachment whose connector names none."""
+
+
+ANNOTATION_INSTANCE: Final = f"{names.GROUP}/rest-instance-id"
+"""The instance that os-attach named after the export was made, when the spec's own field can no longer be set."""
+
+ANNOTATION_MOUNTPOINT: Final = f"{names.GROUP}/rest-mountpoint"
+"""The device that os-attach named."""
 
 
 class AttachStatus(enum.StrEnum):
@@ -73,6 +80,17 @@ def connector_text(attachment: Attachment, key: str) -> str | None:
 def host(attachment: Attachment) -> str | None:
     """The node's host name."""
     return connector_text(attachment, "host") or attachment.status.host
+
+
+def instance(attachment: Attachment) -> str | None:
+    """The instance it serves."""
+    return attachment.spec.instance_id or attachment.metadata.annotations.get(ANNOTATION_INSTANCE)
+
+
+def device(attachment: Attachment) -> str | None:
+    """Where the volume is in the node; None when nobody ever said, `na` when the connector did not."""
+    named = attachment.metadata.annotations.get(ANNOTATION_MOUNTPOINT) or connector_text(attachment, "mountpoint")
+    return named or (None if attachment.spec.connector is None else NO_DEVICE)
 
 
 class Verdict(enum.Enum):

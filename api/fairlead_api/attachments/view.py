@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from fairlead_api.attachments.state import attach_mode, attach_status
+from fairlead_api.attachments.state import attach_mode, attach_status, instance
 from fairlead_crds.kinds import Attachment, Volume
 
 
@@ -24,7 +24,7 @@ def summary(attachment: Attachment, volume: Volume | None) -> dict[str, Any]:
     return {
         "id": attachment.id,
         "status": attach_status(attachment),
-        "instance": attachment.spec.instance_id,
+        "instance": instance(attachment),
         "volume_id": volume_id_of(attachment, volume),
     }
 

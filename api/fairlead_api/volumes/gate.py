@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from fairlead_api.attachments.state import AttachStatus, attach_status
+from fairlead_api.attachments.state import instance as instance_of
 from fairlead_api.protocol.faults import BadRequest, Conflict
 from fairlead_api.volumes.status import VolumeState, derive
 from fairlead_crds.kinds import Attachment, Volume
@@ -28,7 +29,7 @@ def check_reserve(volume: Volume, attachments: Sequence[Attachment], instance: s
     if state.status in (_RESERVABLE_MULTI if volume.spec.multi_attach else _RESERVABLE):
         return
     # Live migration, resize and swap: a second attachment of the instance that has the volume already.
-    again = instance and any(a.spec.instance_id == instance for a in state.attachments)
+    again = instance and any(instance_of(a) == instance for a in state.attachments)
     if not again or state.status not in ("in-use", "reserved"):
         raise cannot_reserve(volume, state.status)
 

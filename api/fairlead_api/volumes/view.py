@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from fairlead_api.attachments.state import NO_DEVICE, AttachStatus, attach_status, connector_text, host
+from fairlead_api.attachments.state import AttachStatus, attach_status, device, host, instance
 from fairlead_api.attachments.view import timestamp
 from fairlead_api.cache.ordering import created_at
 from fairlead_api.protocol.microversion import Microversion
@@ -136,18 +136,11 @@ def _attachment(volume: Volume, attachment: Attachment, *, admin: bool) -> dict[
         "id": volume.id,
         "attachment_id": attachment.id,
         "volume_id": volume.id,
-        "server_id": attachment.spec.instance_id,
+        "server_id": instance(attachment),
         "host_name": host(attachment) if admin else None,
         "device": device(attachment),
         "attached_at": timestamp(attachment.status.attached_at),
     }
-
-
-def device(attachment: Attachment) -> str | None:
-    """Where the volume is in the node; None when no connector ever said, `na` when the connector did not."""
-    if attachment.spec.connector is None:
-        return None
-    return connector_text(attachment, "mountpoint") or NO_DEVICE
 
 
 def totals(volumes: Sequence[Volume], version: Microversion) -> dict[str, Any]:
