@@ -8,6 +8,7 @@ many cases, remaking has one, and the only disturbed node is one whose export wa
 """
 
 import asyncio
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, TypeVar
 
@@ -38,7 +39,7 @@ from fairlead_operator.faultpoints import faultpoint
 
 _T = TypeVar("_T")
 
-_PASSWORD_LENGTHS = range(12, 256)
+_PASSWORD = re.compile(r"[\x21-\x7e]{12,255}")
 
 
 class IscsiTgtDriver(Driver):
@@ -235,7 +236,8 @@ def _require_good(request: ExportRequest) -> None:
             f"the account of export {request.handle} must have the handle as its name, so that it can be told from "
             "others and is never shared"
         )
-    if len(request.credentials.password) not in _PASSWORD_LENGTHS:
+    if not _PASSWORD.fullmatch(request.credentials.password):
         raise DriverError(
-            f"the CHAP password of export {request.handle} must have 12 to 255 characters (RFC 7143, section 12.1.4)"
+            f"the CHAP password of export {request.handle} must have 12 to 255 printable characters without spaces "
+            "(RFC 7143, section 12.1.4)"
         )

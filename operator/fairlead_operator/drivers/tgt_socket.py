@@ -3,6 +3,9 @@
 A connection made before a fence survives the renaming of the socket, so it is made anew for each request, the epoch
 is compared *after* it is made, and the request follows at once. Whoever fences writes the epoch first and then waits
 for connections that are older (`tgt_fence`), so a request is either refused here or waited for there.
+
+A connection that is closed without a request can stay open in tgtd, which then spins on it: it takes the end of input
+for "nothing yet" when an earlier error number says so (`mtask_recv_send_handler`). So each connection carries one.
 """
 
 import asyncio
@@ -10,7 +13,7 @@ import os
 import socket
 import struct
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from fairlead_operator.drivers import tgt_protocol as tgt
@@ -45,11 +48,14 @@ async def exchange(
         async with asyncio.timeout(limit):
             with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK) as connection:
                 await _connect(connection, path)
-                admit()
-                await faultpoint("tgt.before-send")
-                loop = asyncio.get_running_loop()
+                try:
+                    admit()
+                    await faultpoint("tgt.before-send")
+                except BaseException:
+                    _say_something(connection)
+                    raise
                 sent = True
-                await loop.sock_sendall(connection, request.encode())
+                await asyncio.get_running_loop().sock_sendall(connection, request.encode())
                 head = await _receive(connection, tgt.ANSWER_HEAD)
                 text = await _receive(connection, tgt.answer_length(head))
     except TimeoutError:
@@ -71,6 +77,7 @@ def peer_pid(path: Path) -> int | None:
                 connection.connect(address)
         except OSError:
             return None
+        _say_something(connection)
         pid, _, _ = _CREDENTIALS.unpack(connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size))
         return int(pid)
 
@@ -99,6 +106,12 @@ async def _receive(connection: socket.socket, length: int) -> bytes:
             raise EOFError(f"after {len(received)} of {length} bytes")
         received += chunk
     return bytes(received)
+
+
+def _say_something(connection: socket.socket) -> None:
+    """Send a request that changes nothing and whose answer nobody awaits, so that tgtd closes its end too."""
+    with suppress(OSError):
+        connection.send(tgt.system_show().encode())
 
 
 def _lost(request: tgt.Request, sent: bool, cause: str) -> DriverUnavailable | UnknownOutcome:
