@@ -1,15 +1,21 @@
 """Operators to hurt: a Backend of one's own, served by processes that a test may kill."""
 
+import asyncio
 import uuid
 from pathlib import Path
+from typing import Any
 
-from faults import Faults
 from kubernetes import client
 
+from fairlead_crds import names
 from fairlead_devstack.api_client import connect
 from fairlead_devstack.component import Component
 from fairlead_devstack.control_plane import ControlPlane
 from fairlead_devstack.stack import Stack, wait_for_backend
+from fairlead_operator.drivers import tgt_protocol as tgt
+from fairlead_operator.drivers.tgt_listing import parse_targets
+from fairlead_operator.drivers.tgt_socket import exchange
+from faults import Faults
 
 LEASE = 2.0
 """Seconds. Short, because tests wait for dead holders; not shorter, because these machines stall."""
@@ -25,9 +31,11 @@ class OwnBackend:
         self.stack.install()
         self.data = self.stack.add_backend(self.name)
 
-    def start(self, name: str = "operator") -> tuple[Component, Faults]:
-        """Start an operator for this Backend alone and return it with its fault points."""
+    def start(self, name: str = "operator", *, pause_at: str | None = None) -> tuple[Component, Faults]:
+        """Start an operator for this Backend alone and return it with its fault points, one perhaps set to pause."""
         faults = Faults(self.stack.folder / f"{name}-faults")
+        if pause_at is not None:
+            faults.set(pause_at, "pause")
         options = ("--backend", self.name, "--no-controller")
         return self.stack.start_operator(name, options=options, fault_dir=faults.folder), faults
 
@@ -37,6 +45,26 @@ class OwnBackend:
 
     def log(self, name: str = "operator") -> str:
         return (self.stack.folder / f"{name}.log").read_text()
+
+    def lease(self) -> Any:
+        """The Backend's Lease as it stands."""
+        with connect(self._control_plane.kubeconfig) as api:
+            name = names.backend_lease(self.name)
+            return client.CoordinationV1Api(api).read_namespaced_lease(name, names.SYSTEM_NAMESPACE)
+
+    def remove_targets(self) -> None:
+        """Remove every target behind the operator's back, as a person at tgtd's management socket can."""
+
+        async def remove() -> None:
+            [control] = [path for path in (self.data / "run").glob("ctl.*") if path.is_socket()]
+
+            async def ask(request: tgt.Request) -> str:
+                return await exchange(control, request, admit=lambda: None)
+
+            for target in parse_targets(await ask(tgt.target_show())):
+                await ask(tgt.target_delete(target.tid, force=True))
+
+        asyncio.run(remove())
 
     def remove(self) -> None:
         """Stop all and delete the Backend."""

@@ -10,6 +10,7 @@ import kopf
 
 from fairlead_crds import names
 from fairlead_crds.kinds import KINDS, Resource
+from fairlead_operator.faultpoints import faultpoint
 from fairlead_operator.runtime import Runtime
 
 NEVER_USED_FINALIZER = f"{names.GROUP}/not-used"
@@ -62,7 +63,8 @@ def make_registry(runtime: Runtime) -> kopf.OperatorRegistry:
 
 def _deliver(registry: kopf.OperatorRegistry, model: type[Resource[Any, Any]], runtime: Runtime) -> None:
     @kopf.on.event(names.GROUP, names.VERSION, model.plural, registry=registry, id=f"deliver-{model.plural}")
-    def deliver(event: Any, **_: Any) -> None:
+    async def deliver(event: Any, **_: Any) -> None:
+        await faultpoint(f"watch.{model.plural}")
         item = model.model_validate(event["object"])
         if event["type"] == "DELETED":
             runtime.forget(item)

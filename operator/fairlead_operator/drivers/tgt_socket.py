@@ -9,6 +9,7 @@ for "nothing yet" when an earlier error number says so (`mtask_recv_send_handler
 """
 
 import asyncio
+import logging
 import os
 import socket
 import struct
@@ -19,6 +20,8 @@ from pathlib import Path
 from fairlead_operator.drivers import tgt_protocol as tgt
 from fairlead_operator.drivers.base import DriverUnavailable, UnknownOutcome
 from fairlead_operator.faultpoints import faultpoint
+
+_log = logging.getLogger(__name__)
 
 ANSWER_LIMIT = 10.0
 """Seconds that one request may take; tgtd answers in well under a millisecond unless it hangs."""
@@ -55,6 +58,8 @@ async def exchange(
                     _say_something(connection)
                     raise
                 sent = True
+                if not request.reads:
+                    _log.debug("changes tgtd: %s", request)
                 await asyncio.get_running_loop().sock_sendall(connection, request.encode())
                 head = await _receive(connection, tgt.ANSWER_HEAD)
                 text = await _receive(connection, tgt.answer_length(head))
