@@ -31,7 +31,13 @@ def check_reserve(volume: Volume, attachments: Sequence[Attachment], instance: s
     # Live migration, resize and swap: a second attachment of the instance that has the volume already.
     again = instance and any(instance_of(a) == instance for a in state.attachments)
     if not again or state.status not in ("in-use", "reserved"):
-        raise cannot_reserve(volume, state.status)
+        raise cannot_reserve(volume, state.status, _holders(state.attachments))
+
+
+def _holders(attachments: Sequence[Attachment]) -> str:
+    """Say who holds the volume: by REST id, and by name where kubectl users know another."""
+    named = [a.id if a.metadata.name == a.id else f"{a.id} ({a.metadata.name})" for a in attachments]
+    return f"It is held by attachment {', '.join(named)}" if named else ""
 
 
 def cannot_reserve(volume: Volume, status: str, why: str = "") -> BadRequest:
