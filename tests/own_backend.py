@@ -11,7 +11,7 @@ from fairlead_crds import names
 from fairlead_devstack.api_client import connect
 from fairlead_devstack.component import Component
 from fairlead_devstack.control_plane import ControlPlane
-from fairlead_devstack.stack import Stack, wait_for_backend
+from fairlead_devstack.stack import Stack, stop_daemons, wait_for_backend
 from fairlead_operator.drivers import tgt_protocol as tgt
 from fairlead_operator.drivers.tgt_listing import parse_targets
 from fairlead_operator.drivers.tgt_socket import exchange
@@ -31,13 +31,15 @@ class OwnBackend:
         self.stack.install()
         self.data = self.stack.add_backend(self.name)
 
-    def start(self, name: str = "operator", *, pause_at: str | None = None) -> tuple[Component, Faults]:
+    def start(
+        self, name: str = "operator", *, pause_at: str | None = None, launcher: tuple[str, ...] = ()
+    ) -> tuple[Component, Faults]:
         """Start an operator for this Backend alone and return it with its fault points, one perhaps set to pause."""
         faults = Faults(self.stack.folder / f"{name}-faults")
         if pause_at is not None:
             faults.set(pause_at, "pause")
         options = ("--backend", self.name, "--no-controller")
-        return self.stack.start_operator(name, options=options, fault_dir=faults.folder), faults
+        return self.stack.start_operator(name, options=options, fault_dir=faults.folder, launcher=launcher), faults
 
     def wait_ready(self) -> None:
         with connect(self._control_plane.kubeconfig) as api:
@@ -65,6 +67,13 @@ class OwnBackend:
                 await ask(tgt.target_delete(target.tid, force=True))
 
         asyncio.run(remove())
+
+    def stop(self, data: Path) -> None:
+        """End the operators, and the daemon on a data folder other than the first."""
+        for process in list(self.stack.processes.values()):
+            process.terminate()
+        self.stack.processes.clear()
+        stop_daemons(data)
 
     def remove(self) -> None:
         """Stop all and delete the Backend."""

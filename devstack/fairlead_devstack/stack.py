@@ -39,6 +39,7 @@ class Stack:
         tethered: whether the processes die with this one.
         lease_duration: seconds; short ones make a crash cheap, at the price of more renewals.
         sweep_interval: seconds between two comparisons of exports and Attachments.
+        token_lifetime: seconds that operator and facade may speak to the API server; nobody renews their tokens.
     """
 
     def __init__(
@@ -49,12 +50,14 @@ class Stack:
         tethered: bool = True,
         lease_duration: float = 5.0,
         sweep_interval: float = 60.0,
+        token_lifetime: int = 24 * 3600,
     ) -> None:
         self.control_plane = control_plane
         self.folder = folder
         self._tethered = tethered
         self._lease_duration = lease_duration
         self._sweep_interval = sweep_interval
+        self._token_lifetime = token_lifetime
         self.processes: dict[str, Component] = {}
         self.data_dirs: dict[str, Path] = {}
         self.facade_url = ""
@@ -71,6 +74,7 @@ class Stack:
                 namespace=names.SYSTEM_NAMESPACE,
                 name=account,
                 path=self._kubeconfig(account),
+                expiration_seconds=self._token_lifetime,
             )
 
     def add_backend(self, name: str, *, default: bool = False, parameters: Mapping[str, Any] | None = None) -> Path:
@@ -97,7 +101,13 @@ class Stack:
         return data
 
     def start_operator(
-        self, name: str = "operator", *, options: tuple[str, ...] = (), fault_dir: Path | None = None, wait: bool = True
+        self,
+        name: str = "operator",
+        *,
+        options: tuple[str, ...] = (),
+        fault_dir: Path | None = None,
+        launcher: tuple[str, ...] = (),
+        wait: bool = True,
     ) -> Component:
         """Start an operator process and wait until it answers its liveness probe.
 
@@ -105,11 +115,12 @@ class Stack:
             name: of the process and its log.
             options: of `fairlead-operator`.
             fault_dir: where it looks for fault points.
+            launcher: a program and its arguments that start it, such as one that changes what it sees of the machine.
             wait: whether to wait.
         """
         port = free_port("127.0.0.1")
         command = [
-            *(sys.executable, "-m", "fairlead_operator.main", "--identity", "devstack", "--log-level", "DEBUG"),
+            *(*launcher, sys.executable, "-m", "fairlead_operator.main", "--identity", "devstack", "--log-level", "DEBUG"),
             *("--lease-duration", str(self._lease_duration), "--sweep-interval", str(self._sweep_interval)),
             *("--health-port", str(port), *options),
         ]

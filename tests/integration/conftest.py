@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 
 import pytest
-from own_backend import OwnBackend
 
 from fairlead_devstack.control_plane import ControlPlane
 from fairlead_devstack.scratch import ScratchFolder
+from own_backend import OwnBackend
 
 
 @pytest.fixture(scope="module")

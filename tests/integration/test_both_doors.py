@@ -11,7 +11,7 @@ from cluster import Cluster, condition, holders, reason
 from fairlead_devstack.audit import AuditLog
 from fairlead_devstack.stack import Stack
 from iscsi import Initiator, login, read_pattern, write_pattern
-from rest import Rest, access
+from rest_door import RestDoor, access
 from waiting import wait_for
 
 MIB = 2**20
@@ -22,11 +22,11 @@ ROUNDS = 50
 
 
 @pytest.fixture
-def rest(stack: Stack, namespace: str) -> Rest:
-    return Rest(stack.facade_url, namespace)
+def rest(stack: Stack, namespace: str) -> RestDoor:
+    return RestDoor(stack.facade_url, namespace)
 
 
-def test_a_volumes_whole_life_through_rest_with_nothing_but_the_connection_info(rest: Rest) -> None:
+def test_a_volumes_whole_life_through_rest_with_nothing_but_the_connection_info(rest: RestDoor) -> None:
     volume = rest.volume("data")
     reserved = rest.attach(volume, instance_uuid=INSTANCE)
     assert reserved.status == 202
@@ -56,7 +56,7 @@ def test_a_volumes_whole_life_through_rest_with_nothing_but_the_connection_info(
     wait_for(lambda: rest.volume_status(volume) == "404", what="the volume is gone")
 
 
-def test_what_rest_made_is_seen_and_deleted_by_kubectl(rest: Rest, cluster: Cluster) -> None:
+def test_what_rest_made_is_seen_and_deleted_by_kubectl(rest: RestDoor, cluster: Cluster) -> None:
     volume = rest.volume("data")
     made = rest.attach(volume, NODE_1)
     attachment = made.body["attachment"]["id"]
@@ -73,7 +73,7 @@ def test_what_rest_made_is_seen_and_deleted_by_kubectl(rest: Rest, cluster: Clus
     assert not login(access(made.body["attachment"]["connection_info"], NODE_1)).accepted
 
 
-def test_what_kubectl_made_is_seen_and_deleted_by_rest(rest: Rest, cluster: Cluster) -> None:
+def test_what_kubectl_made_is_seen_and_deleted_by_rest(rest: RestDoor, cluster: Cluster) -> None:
     volume = cluster.volume("by-kubectl")["metadata"]["uid"]
     cluster.attach("mine", "by-kubectl", NODE_1)
     exported = cluster.wait_exported("mine")
@@ -89,13 +89,13 @@ def test_what_kubectl_made_is_seen_and_deleted_by_rest(rest: Rest, cluster: Clus
     assert not login(access(shown["connection_info"], NODE_1)).accepted
 
 
-def _shown(rest: Rest, attachment: str) -> dict[str, Any] | None:
+def _shown(rest: RestDoor, attachment: str) -> dict[str, Any] | None:
     answer = rest.send("GET", f"/attachments/{attachment}")
     return answer.body["attachment"] if answer.status == 200 and answer.body["attachment"]["connection_info"] else None
 
 
 def test_of_two_attaches_through_the_two_doors_exactly_one_wins_and_the_loser_learns_who_holds_the_volume(
-    rest: Rest, cluster: Cluster
+    rest: RestDoor, cluster: Cluster
 ) -> None:
     """50 rounds, both with Reject, released together with jitter."""
     chance = random.Random(4)
@@ -149,7 +149,9 @@ def test_of_two_attaches_through_the_two_doors_exactly_one_wins_and_the_loser_le
     assert min(wins["rest"], wins["kubectl"]) >= 10, wins
 
 
-def test_the_write_budget_of_a_life_through_rest(rest: Rest, audit_log: AuditLog, namespace: str, stack: Stack) -> None:
+def test_the_write_budget_of_a_life_through_rest(
+    rest: RestDoor, audit_log: AuditLog, namespace: str, stack: Stack
+) -> None:
     """protocol.md: 8 for create with connector, complete, delete; 10 for reserve and connect."""
     volume = rest.volume("data")
 
@@ -177,7 +179,7 @@ def test_the_write_budget_of_a_life_through_rest(rest: Rest, audit_log: AuditLog
 
 
 def test_an_attach_through_rest_reads_nothing_when_caches_are_warm(
-    rest: Rest, audit_log: AuditLog, namespace: str
+    rest: RestDoor, audit_log: AuditLog, namespace: str
 ) -> None:
     volume = rest.volume("data")
     rest.detach(rest.attach(volume, NODE_1).body["attachment"]["id"])

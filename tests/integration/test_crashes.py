@@ -3,14 +3,14 @@
 from collections.abc import Iterator
 
 import pytest
+from kubernetes import client
+
 from cluster import Cluster, holders
+from fairlead_devstack.component import Component
 from faults import Faults
 from iscsi import login
-from kubernetes import client
 from own_backend import OwnBackend
 from waiting import wait_for
-
-from fairlead_devstack.component import Component
 
 NODE = "iqn.2026-11.org.example:node-1"
 

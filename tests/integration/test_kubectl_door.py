@@ -1,12 +1,12 @@
 """The main job through the Kubernetes door: real API server, real operator, real iSCSI."""
 
 import pytest
-from cluster import Cluster, condition, holders, reason
-from iscsi import Access, Initiator, login, read_pattern, write_pattern
-from waiting import wait_for
 
+from cluster import Cluster, condition, holders, reason
 from fairlead_devstack.audit import AuditLog
 from fairlead_devstack.stack import Stack
+from iscsi import Access, Initiator, login, read_pattern, write_pattern
+from waiting import wait_for
 
 MIB = 1024 * 1024
 NODE_1 = "iqn.2026-11.org.example:node-1"

@@ -1,4 +1,4 @@
-"""Restarts over unchanged objects: of the operator (nothing is written, nothing is changed) and of the target daemon."""
+"""Restarts over unchanged objects: the operator writes and changes nothing, the target daemon's exports come back."""
 
 import os
 import signal
@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from cluster import Cluster
-from iscsi import Initiator, login
 from kubernetes import client
-from own_backend import OwnBackend
-from waiting import wait_for
 
+from cluster import Cluster
 from fairlead_devstack.audit import AuditLog
 from fairlead_operator.drivers import tgt_process
+from iscsi import Initiator, login
+from own_backend import OwnBackend
+from waiting import wait_for
 
 NODE = "iqn.2026-11.org.example:node-1"
 MANY = 200
