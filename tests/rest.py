@@ -1,8 +1,11 @@
-"""The REST door: what any client of the Block Storage API sends, in plain HTTP."""
+"""The REST door: requests exactly as written, and the answers as they came.
+
+Client libraries hide status codes, headers and malformed requests; tests of the contract need all three. The real
+clients have tests of their own.
+"""
 
 import http.client
 import json
-import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,84 +14,164 @@ from urllib.parse import urlsplit
 from iscsi import Access
 from waiting import wait_for
 
+LATEST = "3.71"
+NODE_1 = "iqn.1993-08.org.debian:01:cad181614cec"
+NODE_2 = "iqn.1993-08.org.debian:01:cad181614ced"
+
+
+def connector(initiator: str = NODE_1, **more: Any) -> dict[str, Any]:
+    """A connector as os-brick builds it."""
+    return {
+        "initiator": initiator,
+        "ip": "192.0.2.20",
+        "platform": "x86_64",
+        "host": f"host-of-{initiator[-3:]}",
+        "os_type": "linux",
+        "multipath": False,
+        "mountpoint": "/dev/vdb",
+        **more,
+    }
+
 
 @dataclass(frozen=True)
 class Answer:
-    """An HTTP answer with its decoded body."""
+    """What came back."""
 
     status: int
     headers: Mapping[str, str]
-    body: Any
+    content: bytes
 
     @property
-    def fault(self) -> tuple[str, str]:
-        """Name and message of the fault."""
-        [(name, fault)] = self.body.items()
-        return name, fault["message"]
+    def body(self) -> Any:
+        return json.loads(self.content)
+
+    @property
+    def fault(self) -> tuple[int, str]:
+        """Status and fault name of a refusal whose body says the same status."""
+        (name, inner), *rest = self.body.items()
+        assert not rest, self.body
+        assert inner["code"] == self.status, self.body
+        return self.status, name
+
+    @property
+    def message(self) -> str:
+        """A refusal's text."""
+        return str(next(iter(self.body.values()))["message"])
 
 
 class Rest:
-    """One project at one facade. Each thread has its own connection."""
+    """The facade, as one project's caller."""
 
-    def __init__(self, url: str, project: str, *, version: str = "3.70") -> None:
-        self._place = urlsplit(url)
-        self._project = project
-        self._version = version
-        self._local = threading.local()
+    def __init__(self, url: str, project: str | None = None, *, version: str | None = LATEST) -> None:
+        self.url = url
+        self.project = project
+        self.version = version
+        self._address = urlsplit(url).netloc
 
-    def send(self, method: str, path: str, body: Any = None, *, headers: Mapping[str, str] | None = None) -> Answer:
-        """Send a request below `/v3/<project>`; `body` is encoded as JSON unless it is bytes."""
-        data = body if isinstance(body, bytes) else None if body is None else json.dumps(body).encode()
-        sent = {
-            "X-Auth-Token": f"admin:{self._project}",
-            "OpenStack-API-Version": f"volume {self._version}",
-            "Accept": "application/json",
-            **({} if data is None else {"Content-Type": "application/json"}),
-            **(headers or {}),
-        }
-        connection = self._connection()
-        connection.request(method, f"/v3/{self._project}{path}", body=data, headers=sent)
-        response = connection.getresponse()
-        content = response.read()
-        decoded = json.loads(content) if content and "json" in (response.getheader("Content-Type") or "") else content
-        return Answer(response.status, {k.lower(): v for k, v in response.getheaders()}, decoded)
+    @property
+    def endpoint(self) -> str:
+        """What a catalog would say."""
+        return f"{self.url}/v3" + (f"/{self.project}" if self.project else "")
 
-    def volume(self, name: str, size: int = 1, **fields: Any) -> str:
-        """Create a volume and wait until it is available; return its id."""
-        answer = self.send("POST", "/volumes", {"volume": {"name": name, "size": size, **fields}})
-        assert answer.status == 202, answer.body
-        id_ = answer.body["volume"]["id"]
-        wait_for(lambda: self.volume_status(id_) == "available", what=f"volume {name} is available")
-        return str(id_)
+    def send(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        version: str | None = "",
+        content: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
+        """Send a request.
 
-    def volume_status(self, id_: str) -> str:
-        answer = self.send("GET", f"/volumes/{id_}")
-        return str(answer.body["volume"]["status"]) if answer.status == 200 else str(answer.status)
+        Args:
+            method: its method.
+            path: below the endpoint when it does not begin with `//`; then from the root.
+            body: sent as JSON; None: nothing is.
+            version: of this request alone; None: without the header.
+            content: sent as it is instead of `body`.
+            headers: more of them; they win.
+        """
+        full = path[1:] if path.startswith("//") else urlsplit(self.endpoint).path + path
+        version = self.version if version == "" else version
+        sent: dict[str, str] = {"Accept": "application/json"}
+        if version is not None:
+            sent["OpenStack-API-Version"] = f"volume {version}"
+        if body is not None:
+            content = json.dumps(body).encode()
+            sent["Content-Type"] = "application/json"
+        sent |= headers or {}
+        connection = http.client.HTTPConnection(self._address, timeout=60)
+        try:
+            connection.request(method, full, body=content, headers=sent)
+            response = connection.getresponse()
+            received = {name.lower(): value for name, value in response.getheaders()}
+            return Answer(response.status, received, response.read())
+        finally:
+            connection.close()
 
-    def attach(self, volume: str, initiator: str | None = None, **fields: Any) -> Answer:
-        """POST an attachment, reserved when there is no initiator."""
-        connector = {"connector": {"initiator": initiator, "host": "node"}} if initiator is not None else {}
-        return self.send("POST", "/attachments", {"attachment": {"volume_uuid": volume, **connector, **fields}})
+    def get(self, path: str, **options: Any) -> Answer:
+        return self.send("GET", path, **options)
 
-    def connect(self, attachment: str, initiator: str, host: str = "node") -> Answer:
-        """PUT a connector."""
-        body = {"attachment": {"connector": {"initiator": initiator, "host": host}}}
-        return self.send("PUT", f"/attachments/{attachment}", body)
+    def ok(self, method: str, path: str, body: Any = None, *, status: int, **options: Any) -> Any:
+        """Send a request that must succeed and return its body; None when it is empty."""
+        answer = self.send(method, path, body, **options)
+        assert answer.status == status, (method, path, answer.status, answer.content)
+        return answer.body if answer.content else None
 
-    def complete(self, attachment: str) -> Answer:
-        return self.send("POST", f"/attachments/{attachment}/action", {"os-complete": None})
+    # --- what most tests do ------------------------------------------------------------------------------------------
 
-    def detach(self, attachment: str) -> Answer:
-        return self.send("DELETE", f"/attachments/{attachment}")
+    def volume(self, **fields: Any) -> str:
+        """Create a volume, wait until it is available, and return its id."""
+        created = self.ok("POST", "/volumes", {"volume": {"size": 1, **fields}}, status=202)["volume"]
+        self.wait_status(created["id"], "available")
+        return str(created["id"])
 
-    def _connection(self) -> http.client.HTTPConnection:
-        connection: http.client.HTTPConnection | None = getattr(self._local, "connection", None)
-        if connection is None:
-            connection = http.client.HTTPConnection(str(self._place.hostname), self._place.port, timeout=60)
-            self._local.connection = connection
-        return connection
+    def shown(self, volume_id: str) -> dict[str, Any]:
+        found: dict[str, Any] = self.ok("GET", f"/volumes/{volume_id}", status=200)["volume"]
+        return found
+
+    def status(self, volume_id: str) -> str:
+        return str(self.shown(volume_id)["status"])
+
+    def wait_status(self, volume_id: str, status: str) -> None:
+        def there() -> bool:
+            now = self.status(volume_id)
+            assert now == status, now
+            return True
+
+        wait_for(there, what=f"volume {volume_id} is {status}")
+
+    def reserve(self, volume_id: str, instance: str | None = None, **fields: Any) -> dict[str, Any]:
+        """Create an attachment and return it."""
+        asked = {"volume_uuid": volume_id, **({"instance_uuid": instance} if instance else {}), **fields}
+        made: dict[str, Any] = self.ok("POST", "/attachments", {"attachment": asked}, status=202)["attachment"]
+        return made
+
+    def attach(self, volume_id: str, initiator: str = NODE_1, **fields: Any) -> dict[str, Any]:
+        """Create an attachment with a connector and return it."""
+        return self.reserve(volume_id, connector=connector(initiator), **fields)
+
+    def connect(self, attachment_id: str, initiator: str = NODE_1, **more: Any) -> dict[str, Any]:
+        """Give an attachment a connector and return it."""
+        body = {"attachment": {"connector": connector(initiator, **more)}}
+        updated: dict[str, Any] = self.ok("PUT", f"/attachments/{attachment_id}", body, status=200)["attachment"]
+        return updated
+
+    def complete(self, attachment_id: str) -> None:
+        self.ok("POST", f"/attachments/{attachment_id}/action", {"os-complete": None}, status=204)
+
+    def detach(self, attachment_id: str) -> list[dict[str, Any]]:
+        """Delete an attachment and return those left."""
+        left: list[dict[str, Any]] = self.ok("DELETE", f"/attachments/{attachment_id}", status=200)["attachments"]
+        return left
+
+    def act(self, volume_id: str, action: str, value: Any = None, **options: Any) -> Answer:
+        return self.send("POST", f"/volumes/{volume_id}/action", {action: value}, **options)
 
 
-def access(info: Mapping[str, Any], initiator: str) -> Access:
-    """How a node logs in with nothing but the `connection_info` it was given."""
+def access(attachment: Mapping[str, Any], initiator: str = NODE_1) -> Access:
+    """How a node logs in, from nothing but connection_info."""
+    info = attachment["connection_info"]
     return Access.of(info, initiator, info["auth_username"], info["auth_password"])

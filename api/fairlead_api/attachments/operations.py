@@ -17,7 +17,7 @@ from fairlead_api.attachments.schemas import NewAttachment
 from fairlead_api.attachments.state import Verdict
 from fairlead_api.cache.lookup import Lookup
 from fairlead_api.cache.mirror import Mirror
-from fairlead_api.cache.revision import Operation, Writer, drop, put
+from fairlead_api.cache.revision import Operation, Writer, annotate, drop, put
 from fairlead_api.identity.caller import Caller
 from fairlead_api.identity.projects import Projects
 from fairlead_api.protocol.faults import BackendFailed, BadRequest, Conflict, Fault, NotFound, TimedOut
@@ -272,7 +272,10 @@ def _connect(current: Attachment, connector: dict[str, Any]) -> list[Operation]:
 
 def completion(current: Attachment) -> list[Operation]:
     """The patch that completes an attachment."""
-    return [] if current.spec.completed else [put("/spec/completed", True)]
+    if current.spec.completed:
+        return []
+    now = datetime.now(UTC).isoformat(timespec="microseconds")
+    return [put("/spec/completed", True), *annotate(current, {state.ANNOTATION_COMPLETED: now})]
 
 
 def _check_detach(caller: Caller, attachment: Attachment) -> None:

@@ -19,6 +19,9 @@ NO_DEVICE: Final = "na"
 ANNOTATION_INSTANCE: Final = f"{names.GROUP}/rest-instance-id"
 """The instance that os-attach named after the export was made, when the spec's own field can no longer be set."""
 
+ANNOTATION_COMPLETED: Final = f"{names.GROUP}/rest-completed-at"
+"""When REST completed it, by the facade's clock: the operator's comes later, perhaps after the next event."""
+
 ANNOTATION_MOUNTPOINT: Final = f"{names.GROUP}/rest-mountpoint"
 """The device that os-attach named."""
 

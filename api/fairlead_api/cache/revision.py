@@ -1,6 +1,6 @@
 """Changing an object under optimistic concurrency: decide on a version, write against that version, else look again."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Generic, TypeVar
 
 from fairlead_api.protocol.faults import Conflict
@@ -32,6 +32,21 @@ def drop(path: str) -> Operation:
 def pointer(*steps: str) -> str:
     """A JSON pointer (RFC 6901)."""
     return "".join("/" + step.replace("~", "~0").replace("/", "~1") for step in steps)
+
+
+def annotate(item: Resource[Any, Any], changes: Mapping[str, str | None]) -> list[Operation]:
+    """The patch that sets annotations, or (None) takes them away; what is so already is left out."""
+    have = item.metadata.annotations
+    operations = []
+    for key, value in changes.items():
+        if value is None and key in have:
+            operations.append(drop(pointer("metadata", "annotations", key)))
+        elif value is not None and have.get(key) != value:
+            operations.append(put(pointer("metadata", "annotations", key), value))
+    if operations and not have:
+        # A JSON patch cannot add to a map that is not there.
+        return [put("/metadata/annotations", {}), *operations]
+    return operations
 
 
 class Writer(Generic[R]):

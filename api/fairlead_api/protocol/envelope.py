@@ -105,10 +105,6 @@ def split_project(path: str) -> tuple[str, str | None]:
     return _PREFIX + rest, first
 
 
-class _TooLarge(Exception):
-    pass
-
-
 class Envelope:
     """Wraps the application."""
 
@@ -136,33 +132,42 @@ class Envelope:
         try:
             if scope["method"] == "OPTIONS":
                 await _answer(numbered, 200, b"")
+            elif (content := await _read(scope, receive)) is None:
+                await _answer(numbered, 413, TOO_LARGE)
             else:
-                await self._app(inner, _bounded(inner, receive), numbered)
-        except _TooLarge:
-            await _answer(numbered, 413, TOO_LARGE)
+                await self._app(inner, _replay(content, receive), numbered)
         finally:
             _write_line(scope, exchange, status)
 
 
-def _bounded(scope: Scope, receive: Receive) -> Receive:
-    """Count the body's bytes on the way in, whatever Content-Length says."""
-    left = LIMIT
+async def _read(scope: Scope, receive: Receive) -> bytes | None:
+    """Read the whole body, whatever Content-Length says of it; None when it is too large."""
     for name, value in scope["headers"]:
         if name == b"content-length" and value.isdigit() and int(value) > LIMIT:
-            left = -1
-
-    async def bounded() -> Message:
-        nonlocal left
-        if left < 0:
-            raise _TooLarge
+            return None
+    content = bytearray()
+    while True:
         message = await receive()
-        if message["type"] == "http.request":
-            left -= len(message.get("body", b""))
-            if left < 0:
-                raise _TooLarge
-        return message
+        content += message.get("body", b"")
+        if len(content) > LIMIT:
+            return None
+        # A disconnect ends the body too; the answer then goes nowhere.
+        if not message.get("more_body", False):
+            return bytes(content)
 
-    return bounded
+
+def _replay(content: bytes, receive: Receive) -> Receive:
+    """Let the application receive a body that has been read."""
+    whole: Message | None = {"type": "http.request", "body": content, "more_body": False}
+
+    async def replay() -> Message:
+        nonlocal whole
+        if whole is not None:
+            message, whole = whole, None
+            return message
+        return await receive()
+
+    return replay
 
 
 async def _answer(send: Send, status: int, content: bytes) -> None:

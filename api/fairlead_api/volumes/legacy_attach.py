@@ -16,7 +16,7 @@ from fairlead_api.attachments.state import (
     connector_text,
     host,
 )
-from fairlead_api.cache.revision import Operation, pointer, put
+from fairlead_api.cache.revision import Operation, annotate
 from fairlead_api.facade import Facade
 from fairlead_api.identity.caller import Caller
 from fairlead_api.protocol.faults import BadRequest, NotFound
@@ -85,13 +85,10 @@ async def attach(facade: Facade, caller: Caller, volume: Volume, asked: Attached
         attachment = await facade.attachments.begin(volume, body)
 
     def note(current: Attachment) -> list[Operation]:
-        operations = completion(current)
-        notes = {ANNOTATION_MOUNTPOINT: asked.mountpoint}
+        notes: dict[str, str | None] = {ANNOTATION_MOUNTPOINT: asked.mountpoint}
         if asked.instance_uuid is not None and current.spec.instance_id is None:
             notes[ANNOTATION_INSTANCE] = asked.instance_uuid
-        if not current.metadata.annotations:
-            operations.append(put("/metadata/annotations", {}))
-        return operations + [put(pointer("metadata", "annotations", key), text) for key, text in notes.items()]
+        return [*completion(current), *annotate(current, notes)]
 
     await facade.attachments.writer.revise(attachment, note)
 

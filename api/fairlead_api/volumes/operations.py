@@ -8,7 +8,7 @@ from typing import Any
 
 from fairlead_api.attachments.state import AttachStatus, attach_status
 from fairlead_api.cache.mirror import Mirror
-from fairlead_api.cache.revision import Operation, Writer, drop, pointer, put
+from fairlead_api.cache.revision import Operation, Writer, annotate
 from fairlead_api.identity.caller import Caller
 from fairlead_api.identity.projects import Projects
 from fairlead_api.volumes import gate
@@ -109,28 +109,15 @@ class VolumeOperations:
     async def set_override(self, volume: Volume, status: str) -> Volume:
         """Make a volume show a status until the next event on it."""
         text = override(status, admitted(self.mirror.attachments_of(volume)))
-        return await self.writer.revise(volume, lambda current: annotate(current, names.ANNOTATION_STATUS, text))
+        return await self.writer.revise(volume, lambda current: annotate(current, {names.ANNOTATION_STATUS: text}))
 
     async def forget_override(self, volume: Volume) -> None:
         """Let an event overwrite a status that was set by hand. Without one nothing is written."""
         newest = self.writer.store.get(volume.metadata.name, volume.metadata.namespace) or volume
         if overridden(newest, admitted(self.mirror.attachments_of(newest))) is not None:
-            await self.writer.revise(newest, lambda current: annotate(current, names.ANNOTATION_STATUS, None))
-
-
-def annotate(volume: Volume, key: str, value: str | None) -> list[Operation]:
-    """The patch that sets an annotation, or (None) takes it away."""
-    present = volume.metadata.annotations.get(key)
-    if present == value:
-        return []
-    path = pointer("metadata", "annotations", key)
-    if value is None:
-        return [drop(path)]
-    # A JSON patch cannot add to a map that is not there.
-    begin = [] if volume.metadata.annotations else [put("/metadata/annotations", {})]
-    return [*begin, put(path, value)]
+            await self.writer.revise(newest, lambda current: annotate(current, {names.ANNOTATION_STATUS: None}))
 
 
 def set_admin_metadata(volume: Volume, **changes: str) -> list[Operation]:
     """The patch that sets keys of a volume's admin metadata."""
-    return annotate(volume, names.ANNOTATION_ADMIN_METADATA, annotation({**admin_metadata(volume), **changes}))
+    return annotate(volume, {names.ANNOTATION_ADMIN_METADATA: annotation({**admin_metadata(volume), **changes})})

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-from fairlead_api.attachments.state import AttachStatus, attach_status, is_admitted
+from fairlead_api.attachments.state import ANNOTATION_COMPLETED, AttachStatus, attach_status, is_admitted
 from fairlead_api.cache.ordering import created_at
 from fairlead_crds import conditions, names
 from fairlead_crds.conditions import Reason
@@ -108,11 +108,16 @@ def _moment(attachment: Attachment, state: AttachStatus) -> datetime:
     # A step whose time the operator has not written yet has only just been taken.
     match state:
         case AttachStatus.ATTACHED:
-            return attachment.status.completed_at or _LATEST
+            return _completed_at(attachment) or attachment.status.completed_at or _LATEST
         case AttachStatus.ATTACHING:
             return attachment.status.attached_at or _LATEST
         case _:
             return created_at(attachment)
+
+
+def _completed_at(attachment: Attachment) -> datetime | None:
+    text = attachment.metadata.annotations.get(ANNOTATION_COMPLETED)
+    return None if text is None else datetime.fromisoformat(text).astimezone(UTC)
 
 
 def _attach_status(attachments: Sequence[Attachment]) -> str:
