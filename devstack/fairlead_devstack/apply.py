@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import yaml
@@ -20,18 +21,22 @@ def apply_objects(api: client.ApiClient, objects: Iterator[Mapping[str, Any]] | 
     Raises:
         kubernetes.client.ApiException: the API server refused one.
     """
-    dynamic = DynamicClient(api)  # type: ignore[no-untyped-call]
     applied = []
-    for body in objects:
-        resource = dynamic.resources.get(api_version=body["apiVersion"], kind=body["kind"])
-        resource.server_side_apply(
-            body=dict(body),
-            name=body["metadata"]["name"],
-            namespace=body["metadata"].get("namespace"),
-            field_manager=_FIELD_MANAGER,
-            force_conflicts=True,
-        )
-        applied.append(f"{body['kind']} {body['metadata']['name']}")
+    # Without a file of its own the client leaves one in the temporary folder, named after the server's address: it
+    # would stay behind, and the next control plane on that port would be taken for the last one.
+    with TemporaryDirectory(prefix="fairlead-discovery-") as folder:
+        cache = Path(folder) / "discovery.json"
+        dynamic = DynamicClient(api, cache_file=str(cache))  # type: ignore[no-untyped-call]
+        for body in objects:
+            resource = dynamic.resources.get(api_version=body["apiVersion"], kind=body["kind"])
+            resource.server_side_apply(
+                body=dict(body),
+                name=body["metadata"]["name"],
+                namespace=body["metadata"].get("namespace"),
+                field_manager=_FIELD_MANAGER,
+                force_conflicts=True,
+            )
+            applied.append(f"{body['kind']} {body['metadata']['name']}")
     return applied
 
 

@@ -192,6 +192,25 @@ def kill_recorded(folder: Path, names: Sequence[str]) -> list[str]:
     return killed
 
 
+def recorded_alive(folder: Path, names: Sequence[str]) -> set[str]:
+    """Tell which components run, whoever started them.
+
+    Args:
+        folder: Where the pid files are.
+        names: The components' names.
+
+    Returns:
+        The names of those that run.
+    """
+    alive = set()
+    for name in names:
+        with contextlib.suppress(FileNotFoundError, ValueError):
+            pid, started = (folder / f"{name}.pid").read_text().split()
+            if _start_time(int(pid)) == started:
+                alive.add(name)
+    return alive
+
+
 def _kill_if_same(pid: int, started: str) -> bool:
     try:
         handle = os.pidfd_open(pid)

@@ -120,7 +120,8 @@ class Stack:
         """
         port = free_port("127.0.0.1")
         command = [
-            *(*launcher, sys.executable, "-m", "fairlead_operator.main", "--identity", "devstack", "--log-level", "DEBUG"),
+            *launcher,
+            *(sys.executable, "-m", "fairlead_operator.main", "--identity", "devstack", "--log-level", "DEBUG"),
             *("--lease-duration", str(self._lease_duration), "--sweep-interval", str(self._sweep_interval)),
             *("--health-port", str(port), *options),
         ]

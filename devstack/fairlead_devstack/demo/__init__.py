@@ -1,0 +1,1 @@
+"""``python -m fairlead_devstack.demo``: Fairlead's main job on real parts, for a person to follow."""
