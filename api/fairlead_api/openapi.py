@@ -52,6 +52,12 @@ _PARAMETERS: Final[dict[str, dict[str, Any]]] = {
     },
 }
 
+_HEADERS: Final[dict[str, dict[str, Any]]] = {
+    "RequestId": {"description": "The request's id, as in the log.", "schema": {"type": "string"}},
+    "MicroversionUsed": {"description": "The microversion used.", "schema": {"type": "string"}},
+}
+_SUCCESS_HEADERS: Final = (("x-openstack-request-id", "RequestId"), (microversion.HEADER, "MicroversionUsed"))
+
 
 def json_body(*models: type[BaseModel]) -> dict[str, Any]:
     """A request body that is one of these models, the newest microversion's first."""
@@ -67,18 +73,18 @@ def faults(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 
 def _fault(status: int) -> dict[str, Any]:
-    name = NAMES.get(status, OTHER)
-    node = {
-        "type": "object",
-        "properties": {
-            "code": {"type": "integer", "const": status},
-            "message": {"type": "string"},
-        },
-        "required": ["code", "message"],
-    }
+    properties = {"code": {"type": "integer", "const": status}, "message": {"type": "string"}}
+    key = NAMES.get(status, OTHER)
+    node: dict[str, Any] = {"type": "object", "properties": properties, "required": list(properties)}
+    if status == 413:
+        # Made below the API layer, before anybody looked at the path.
+        node["properties"] = {name: {"type": "string"} for name in ("code", "message", "title")}
+        schema = node
+    else:
+        schema = {"type": "object", "properties": {key: node}, "required": [key]}
     return {
         "description": _EXPLAINED.get(status, "The microversion is out of range"),
-        "content": {"application/json": {"schema": {"type": "object", "properties": {name: node}, "required": [name]}}},
+        "content": {"application/json": {"schema": schema}},
     }
 
 
@@ -93,6 +99,8 @@ def document(app: FastAPI) -> dict[str, Any]:
     for unused in ("HTTPValidationError", "ValidationError"):
         components["schemas"].pop(unused, None)
     components["parameters"] = deepcopy(_PARAMETERS)
+    components["headers"] = deepcopy(_HEADERS)
+    components["responses"] = {f"Fault{status}": _fault(status) for status in sorted({*_EXPLAINED, 406})}
     paths: dict[str, Any] = {}
     for path, operations in schema["paths"].items():
         for operation in operations.values():
@@ -112,6 +120,11 @@ def _complete(operation: dict[str, Any]) -> None:
         text = operation.get("description", "")
         operation["description"] = f"{text}\n\nFrom microversion {minimum} on.".strip()
     operation.setdefault("parameters", []).append({"$ref": "#/components/parameters/Microversion"})
+    for status, response in operation["responses"].items():
+        if int(status) >= 400:
+            operation["responses"][status] = {"$ref": f"#/components/responses/Fault{status}"}
+        else:
+            response["headers"] = {name: {"$ref": f"#/components/headers/{key}"} for name, key in _SUCCESS_HEADERS}
 
 
 def _with_project(operations: dict[str, Any]) -> dict[str, Any]:

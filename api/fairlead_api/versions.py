@@ -4,6 +4,7 @@ from typing import Any, Final
 
 from fastapi import APIRouter, Request, Response
 from pydantic_core import to_json
+from starlette.responses import PlainTextResponse
 
 from fairlead_api.cache.mirror import STALE_AFTER
 from fairlead_api.protocol import microversion
@@ -57,7 +58,12 @@ async def v3(request: Request) -> Response:
 
 
 @router.get(
-    "/v3", response_model=None, status_code=302, summary="Leads to /v3/", responses={302: {"description": "Found"}}
+    "/v3",
+    status_code=302,
+    response_model=None,
+    response_class=PlainTextResponse,
+    summary="Leads to /v3/",
+    responses={302: {"description": "Found"}},
 )
 async def v3_without_slash(request: Request) -> Response:
     """Some clients ask for exactly this path first."""

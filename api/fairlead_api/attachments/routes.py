@@ -6,8 +6,9 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Path, Response
 
 from fairlead_api.attachments import schemas, view
+from fairlead_api.attachments.listing import FILTERS
 from fairlead_api.facade import CurrentCaller, CurrentFacade, Facade
-from fairlead_api.openapi import faults, json_body
+from fairlead_api.openapi import faults, json_body, listed
 from fairlead_api.protocol.microversion import ATTACH_MODE, ATTACHMENTS, COMPLETE
 from fairlead_api.protocol.route import ApiRoute, Call, CurrentCall, since
 from fairlead_api.protocol.validation import validate
@@ -41,7 +42,7 @@ async def create(call: CurrentCall, caller: CurrentCaller, facade: CurrentFacade
     response_model=None,
     summary="List attachments in brief",
     responses={200: {"model": schemas.AttachmentList}, **faults(400, 404, 503)},
-    openapi_extra=since(ATTACHMENTS),
+    openapi_extra=since(ATTACHMENTS, parameters=listed(FILTERS)),
 )
 async def list_summary(call: CurrentCall, caller: CurrentCaller, facade: CurrentFacade) -> Response:
     """Newest first. Filters: volume_id, instance_id, attach_status (or status); administrators: any column."""
@@ -54,7 +55,7 @@ async def list_summary(call: CurrentCall, caller: CurrentCaller, facade: Current
     response_model=None,
     summary="List attachments in full",
     responses={200: {"model": schemas.AttachmentDetailList}, **faults(400, 404, 503)},
-    openapi_extra=since(ATTACHMENTS),
+    openapi_extra=since(ATTACHMENTS, parameters=listed(FILTERS)),
 )
 async def list_detail(call: CurrentCall, caller: CurrentCaller, facade: CurrentFacade) -> Response:
     """As the brief list, with connection_info."""
@@ -119,6 +120,7 @@ async def delete(
 @router.post(
     "/attachments/{attachment_id}/action",
     status_code=204,
+    response_class=Response,
     response_model=None,
     summary="Complete an attachment",
     responses=faults(400, 403, 404, 409, 413, 415, 503),

@@ -241,6 +241,7 @@ _SINCE: Final = {name: version for name, (version, _) in _ACTIONS.items()}
     "/volumes/{volume_id}/action",
     response_model=None,
     status_code=202,
+    response_class=Response,
     summary="Act on a volume",
     responses={
         200: {"model": schemas.ActionAnswer, "description": "os-set_bootable (empty) and those that answer something"},

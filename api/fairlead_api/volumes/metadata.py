@@ -114,6 +114,7 @@ async def set_key(
 @router.delete(
     "/metadata/{key}",
     status_code=200,
+    response_class=Response,
     response_model=None,
     summary="Delete one metadata key",
     responses=faults(400, 403, 404, 409, 503),

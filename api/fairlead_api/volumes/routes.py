@@ -125,6 +125,7 @@ async def update(volume_id: VolumeId, call: CurrentCall, caller: CurrentCaller, 
 @router.delete(
     "/volumes/{volume_id}",
     status_code=202,
+    response_class=Response,
     response_model=None,
     summary="Delete a volume",
     responses=faults(400, 403, 404, 409, 503),
