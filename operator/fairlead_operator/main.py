@@ -1,13 +1,16 @@
 """The console script `fairlead-operator`."""
 
 import asyncio
+import contextlib
 import logging
 import sys
+from collections.abc import AsyncIterator
 
 import kopf
 from kubernetes.aio.config import ConfigException
 
 from fairlead_kube.client import KubeClient
+from fairlead_operator.declared_backends import apply_declared
 from fairlead_operator.handlers import make_registry, make_settings
 from fairlead_operator.runtime import Runtime
 from fairlead_operator.settings import Settings
@@ -20,13 +23,28 @@ async def run(settings: Settings) -> None:
         liveness = None
         if settings.health_port is not None:
             liveness = f"http://{settings.health_host}:{settings.health_port}/healthz"
-        await kopf.operator(
-            registry=make_registry(runtime),
-            settings=make_settings(),
-            clusterwide=True,
-            standalone=True,
-            liveness_endpoint=liveness,
-        )
+        async with _declaring(client, settings):
+            await kopf.operator(
+                registry=make_registry(runtime),
+                settings=make_settings(),
+                clusterwide=True,
+                standalone=True,
+                liveness_endpoint=liveness,
+            )
+
+
+@contextlib.asynccontextmanager
+async def _declaring(client: KubeClient, settings: Settings) -> AsyncIterator[None]:
+    """Apply the declared Backends beside everything else: an operator serves what is there, declared or not."""
+    if settings.backends_from is None:
+        yield
+        return
+    applying = asyncio.create_task(apply_declared(client, settings.backends_from, settings.system_namespace))
+    try:
+        yield
+    finally:
+        applying.cancel()
+        await asyncio.gather(applying, return_exceptions=True)
 
 
 def main() -> None:

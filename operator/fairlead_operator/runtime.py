@@ -110,7 +110,7 @@ class Runtime:
         plans: dict[str, Plan] = {}
         for backend in self.view.backends:
             name = backend.metadata.name
-            if self._settings.backends and name not in self._settings.backends:
+            if not self._settings.serves(name):
                 continue
             plan = plan_for(backend)
             if isinstance(plan, Unusable):

@@ -5,6 +5,7 @@ import os
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from fairlead_crds.names import SYSTEM_NAMESPACE
 from fairlead_operator.lease import LeaseTiming
@@ -16,7 +17,9 @@ class Settings:
 
     Attributes:
         backends: names of the Backends to serve; empty: all.
+        backends_from: folder of Backends to apply at start; None: none.
         controller: whether to campaign for the objects that belong to no Backend.
+        controller_only: serve no Backend at all.
         identity: who holds a Backend, as its status shows it; stable across restarts (pod or host name).
         system_namespace: where Leases and backend keys live.
         lease: timing of the Leases.
@@ -28,7 +31,9 @@ class Settings:
     """
 
     backends: tuple[str, ...] = ()
+    backends_from: Path | None = None
     controller: bool = True
+    controller_only: bool = False
     identity: str = ""
     system_namespace: str = SYSTEM_NAMESPACE
     lease: LeaseTiming = field(default_factory=LeaseTiming)
@@ -41,10 +46,15 @@ class Settings:
     @classmethod
     def from_arguments(cls, arguments: Sequence[str] | None = None) -> "Settings":
         """Parse the command line; what is not there comes from the environment, else is the default."""
-        given = _parser().parse_args(arguments)
+        parser = _parser()
+        given = parser.parse_args(arguments)
+        if given.controller_only and (given.backend or given.no_controller):
+            parser.error("--controller-only serves no Backend; leave out --backend and --no-controller")
         return cls(
             backends=tuple(given.backend or ()),
+            backends_from=given.backends_from,
             controller=not given.no_controller,
+            controller_only=given.controller_only,
             identity=given.identity,
             system_namespace=given.system_namespace,
             lease=LeaseTiming(
@@ -56,6 +66,10 @@ class Settings:
             health_port=given.health_port,
             log_level=given.log_level,
         )
+
+    def serves(self, backend: str) -> bool:
+        """Whether this process may campaign for a Backend."""
+        return not self.controller_only and (not self.backends or backend in self.backends)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -76,6 +90,17 @@ def _parser() -> argparse.ArgumentParser:
         default=backends.split(",") if backends else None,
         metavar="NAME",
         help="serve this Backend; may be repeated (default: all)",
+    )
+    folder = env("BACKENDS_FROM", "")
+    parser.add_argument(
+        "--backends-from",
+        type=Path,
+        default=Path(folder) if folder else None,
+        metavar="FOLDER",
+        help="apply the Backends in this folder's *.yaml files at start",
+    )
+    parser.add_argument(
+        "--controller-only", action="store_true", help="serve no Backend, only the objects that belong to none"
     )
     parser.add_argument(
         "--no-controller", action="store_true", help="leave objects that belong to no Backend to another process"
