@@ -32,7 +32,7 @@ class RunFolderBusy(Exception):
 
 
 class NotARunFolder(Exception):
-    """The folder has things in it that no stack put there."""
+    """The folder is something else."""
 
 
 class RunFolder:
@@ -50,6 +50,7 @@ class RunFolder:
         self.control_plane = self.path / "control-plane"
         self.stack = self.path / "stack"
         self.env = self.path / "env"
+        self._sign = self.path / ".fairlead-run"
 
     @contextmanager
     def alone(self) -> Iterator[None]:
@@ -69,14 +70,23 @@ class RunFolder:
             os.close(descriptor)
 
     def begin(self) -> None:
-        """Make the folder, and mark this process's children as its own."""
-        for folder in (self.path, self.control_plane, self.stack):
-            folder.mkdir(mode=0o700, exist_ok=True)
+        """Make the folder, and mark this process's children as its own.
+
+        Raises:
+            NotARunFolder: it is there and something else.
+        """
+        self._require_ours()
+        self.path.mkdir(mode=0o700, exist_ok=True)
+        self._sign.touch()
+        for folder in (self.control_plane, self.stack):
+            folder.mkdir(exist_ok=True)
         os.environ[_MARK] = str(self.path)
 
-    def publish(self, variables: Mapping[str, str]) -> None:
-        """Write `env`, whole or not at all, for `source` in a POSIX shell."""
+    def publish(self, variables: Mapping[str, str], *, kubectl: Path) -> None:
+        """Write `env`, whole or not at all, for `source` in a POSIX shell; `kubectl` is a command there."""
         lines = [f"export {name}={shlex.quote(value)}" for name, value in variables.items()]
+        if shutil.which(kubectl.name) is None:
+            lines.append(f"export PATH={shlex.quote(str(kubectl.parent))}:$PATH")
         partial = self.env.with_name("env.new")
         partial.write_text("\n".join(lines) + "\n")
         partial.replace(self.env)
@@ -94,12 +104,9 @@ class RunFolder:
             The names of what was ended.
 
         Raises:
-            NotARunFolder: it holds something else; nothing was touched.
+            NotARunFolder: it is no stack's folder; nothing was touched.
         """
-        if self.path.exists() and not {p.name for p in self.path.iterdir()} <= {
-            *(self.control_plane.name, self.stack.name, self.env.name, "env.new"),
-        }:
-            raise NotARunFolder(f"{self.path} holds more than a stack's files; remove it yourself if you mean to")
+        self._require_ours()
         # First who would start things anew: the operator watches over tgtd. The API server goes after its clients.
         ended = kill_recorded(self.stack, _PROCESSES)
         if (self.stack / BACKEND).is_dir():
@@ -112,6 +119,11 @@ class RunFolder:
         with contextlib.suppress(FileNotFoundError):
             shutil.rmtree(self.path)
         return ended
+
+    def _require_ours(self) -> None:
+        """What is removed whole must have been made here; an empty folder may be anybody's."""
+        if self.path.exists() and not self._sign.exists() and any(self.path.iterdir()):
+            raise NotARunFolder(f"{self.path} was not made by make up; name another folder, or remove it yourself")
 
     def _end_marked(self) -> list[int]:
         """End the processes whose environment says that they are this folder's, this process excepted."""

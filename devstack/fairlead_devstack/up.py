@@ -71,12 +71,12 @@ def _up(folder: RunFolder) -> int:
         say("starting etcd, kube-apiserver and kube-controller-manager")
         control_plane.start()
         url = _start_fairlead(control_plane, folder)
-        folder.publish(_environment(control_plane.kubeconfig, url))
+        folder.publish(_environment(control_plane.kubeconfig, url), kubectl=kubectl.path)
     except BaseException:
         ignore_signals()
         folder.clear()
         raise
-    say(f"up; kubectl is {kubectl.path}")
+    say("up")
     _tell_how_to_use(folder)
     return 0
 
