@@ -71,6 +71,7 @@ class Exchange:
     request_id: str
     project_segment: str | None = None
     version: Microversion | None = None
+    action: str | None = None
     started: float = field(default_factory=time.perf_counter)
 
 
@@ -181,14 +182,23 @@ async def _answer(send: Send, status: int, content: bytes) -> None:
 def _write_line(scope: Scope, exchange: Exchange, status: int) -> None:
     if not _log.isEnabledFor(logging.INFO):
         return
-    caller_id = next((v.decode("latin-1") for n, v in scope["headers"] if n == b"x-openstack-request-id"), "-")
+    headers = dict(scope["headers"])
     _log.info(
-        "%s %s %s %d %.1fms version=%s global_id=%s",
+        "%s %s %s %d %.1fms version=%s action=%s global_id=%s agent=%s",
         exchange.request_id,
         scope["method"],
         scope["path"].encode("unicode_escape").decode(),
         status,
         (time.perf_counter() - exchange.started) * 1000,
         exchange.version or "-",
-        caller_id[:64].encode("unicode_escape").decode(),
+        exchange.action or "-",
+        _safe(headers.get(b"x-openstack-request-id")),
+        _safe(headers.get(b"user-agent")),
     )
+
+
+def _safe(header: bytes | None) -> str:
+    """A header's text as one word of a log line: callers must not be able to write lines of their own."""
+    if not header:
+        return "-"
+    return "_".join(header[:64].decode("latin-1").split()).encode("unicode_escape").decode()

@@ -17,7 +17,7 @@ from pydantic_core import to_json
 
 from fairlead_api.protocol import body as bodies
 from fairlead_api.protocol import microversion
-from fairlead_api.protocol.envelope import exchange_of
+from fairlead_api.protocol.envelope import Exchange, exchange_of
 from fairlead_api.protocol.faults import BadRequest, Fault, NotFound, from_kube
 from fairlead_api.protocol.microversion import Microversion, VersionRefused
 from fairlead_kube.errors import KubeError
@@ -44,6 +44,8 @@ class Call:
         query: the query's pairs, in order.
         project_segment: the project named in the URL, if any.
         base_url: scheme and host the caller used, or the configured public endpoint; without trailing slash.
+        content_type: of answers.
+        exchange: the request as the outermost layer knows it.
     """
 
     version: Microversion
@@ -52,6 +54,7 @@ class Call:
     project_segment: str | None
     base_url: str
     content_type: str
+    exchange: Exchange
 
     def action(self, known: Mapping[str, Microversion]) -> str:
         """Return the action that the body names, by its one key.
@@ -70,9 +73,15 @@ class Call:
         name = str(next(iter(self.body)))
         if name not in known:
             raise _no_action(name)
+        self.exchange.action = name
         if self.version < known[name]:
             raise NotFound()
         return name
+
+    @property
+    def action_name(self) -> str | None:
+        """The body's one key, whether or not it names an action."""
+        return str(next(iter(self.body))) if isinstance(self.body, dict) and len(self.body) == 1 else None
 
     def answer(self, value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
         """A JSON answer."""
@@ -156,6 +165,7 @@ async def _understand(request: Request, version: Microversion) -> Call:
         project_segment=exchange_of(request.scope).project_segment,
         base_url=base_url(request),
         content_type=bodies.answer_type(headers.get("accept")),
+        exchange=exchange_of(request.scope),
     )
 
 
