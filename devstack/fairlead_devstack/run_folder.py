@@ -59,8 +59,9 @@ class RunFolder:
         Raises:
             RunFolderBusy: one is at work already.
         """
-        # The lock is on the folder around it: that one is there before and after.
-        descriptor = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        # The lock is on a folder around it: that one is there before and after.
+        around = next(folder for folder in self.path.parents if folder.is_dir())
+        descriptor = os.open(around, os.O_RDONLY | os.O_DIRECTORY)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             yield
@@ -76,7 +77,7 @@ class RunFolder:
             NotARunFolder: it is there and something else.
         """
         self._require_ours()
-        self.path.mkdir(mode=0o700, exist_ok=True)
+        self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._sign.touch()
         for folder in (self.control_plane, self.stack):
             folder.mkdir(exist_ok=True)
