@@ -6,13 +6,14 @@ from collections.abc import AsyncIterator
 from importlib.metadata import version
 from typing import Any
 
-from fastapi import FastAPI, Request, Response
+from fastapi import Depends, FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
 from fairlead_api import side_routes, versions
 from fairlead_api.attachments import routes as attachments
-from fairlead_api.facade import Facade
+from fairlead_api.facade import Facade, current_caller
+from fairlead_api.identity.authentication import Authentication
 from fairlead_api.openapi import document
 from fairlead_api.protocol.body import JSON
 from fairlead_api.protocol.envelope import NOT_FOUND, Envelope, below_api
@@ -35,8 +36,8 @@ def create_app(facade: Facade) -> ASGIApp:
     )
     app.state.facade = facade
     app.state.public_endpoint = facade.settings.public_endpoint
+    app.include_router(versions.router)
     for router in (
-        versions.router,
         attachments.router,
         volumes.router,
         metadata.router,
@@ -44,9 +45,9 @@ def create_app(facade: Facade) -> ASGIApp:
         type_routes.router,
         side_routes.router,
     ):
-        app.include_router(router)
+        app.include_router(router, dependencies=[Depends(current_caller)])
     app.openapi = lambda: _document_once(app)  # type: ignore[method-assign]
-    return Envelope(app)
+    return Envelope(Authentication(app, facade.authenticator))
 
 
 def _document_once(app: FastAPI) -> dict[str, Any]:
@@ -65,6 +66,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         mirroring.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await mirroring
+        await facade.authenticator.close()
 
 
 async def _unrouted(request: Request, error: Exception) -> Response:

@@ -11,7 +11,10 @@ from fairlead_api.attachments.operations import AttachmentOperations
 from fairlead_api.cache.lookup import Lookup
 from fairlead_api.cache.mirror import Mirror
 from fairlead_api.cache.revision import Writer
-from fairlead_api.identity import noauth
+from fairlead_api.identity import modes
+from fairlead_api.identity.access import access_of
+from fairlead_api.identity.authentication import identity_of
+from fairlead_api.identity.authenticator import Asked, Authenticator
 from fairlead_api.identity.caller import Caller
 from fairlead_api.identity.projects import Projects
 from fairlead_api.protocol.faults import Unavailable
@@ -30,6 +33,7 @@ class Facade:
     """What the routes work with."""
 
     settings: Settings
+    authenticator: Authenticator
     mirror: Mirror
     projects: Projects
     lookup: Lookup
@@ -62,6 +66,7 @@ class Facade:
         )
         return cls(
             settings=settings,
+            authenticator=modes.authenticator(client, mirror, projects, settings),
             mirror=mirror,
             projects=projects,
             lookup=lookup,
@@ -84,12 +89,15 @@ async def _facade(request: Request) -> Facade:
 CurrentFacade = Annotated[Facade, Depends(_facade)]
 
 
-async def _caller(request: Request, call: CurrentCall, facade: CurrentFacade) -> Caller:
-    token = request.headers.get("x-auth-token")
-    return noauth.identify(token, call.project_segment, facade.settings.default_project)
+async def current_caller(request: Request, call: CurrentCall, facade: CurrentFacade) -> Caller:
+    """Who sends this request, with what it may do here; every route below /v3 depends on it, so none is open."""
+    parameters = request.path_params
+    object_id = parameters.get("attachment_id") or parameters.get("volume_id")
+    access = access_of(request.method, request.scope["route"].path, call.action_name)
+    return await identity_of(request.scope).caller(Asked(call.project_segment, access, object_id))
 
 
-CurrentCaller = Annotated[Caller, Depends(_caller)]
+CurrentCaller = Annotated[Caller, Depends(current_caller)]
 
 
 def viewer(call: Call, caller: Caller) -> Viewer:

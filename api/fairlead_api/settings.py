@@ -4,10 +4,13 @@ import argparse
 import ipaddress
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Self
 
+from fairlead_api.identity import options as auth
+from fairlead_api.identity.keystone_login import KeystoneOptions
+from fairlead_api.identity.reviews import KubernetesOptions
 from fairlead_crds import names
 
 _TRUE: Final = frozenset({"1", "true", "yes", "on"})
@@ -22,7 +25,9 @@ class Settings:
         host: address to listen on.
         port: port to listen on; 0: any free one.
         port_file: where the actual port is written once requests can be served.
-        auth_mode: `noauth`: everybody is an administrator.
+        auth_mode: `noauth`: everybody is an administrator; `keystone`; `kubernetes`.
+        keystone: how Keystone is asked.
+        kubernetes: how the API server is asked about callers.
         allow_insecure_noauth: serve `noauth` to other machines than this one, all the same.
         export_timeout: seconds that an answer of the operator is waited for.
         system_namespace: where the Backends' keys are.
@@ -35,7 +40,9 @@ class Settings:
     host: str = "127.0.0.1"
     port: int = 8776
     port_file: Path | None = None
-    auth_mode: str = "noauth"
+    auth_mode: str = auth.NOAUTH
+    keystone: KeystoneOptions = field(default_factory=KeystoneOptions)
+    kubernetes: KubernetesOptions = field(default_factory=KubernetesOptions)
     allow_insecure_noauth: bool = False
     export_timeout: float = 30.0
     system_namespace: str = names.SYSTEM_NAMESPACE
@@ -60,15 +67,20 @@ class Settings:
             port=found.port,
             port_file=found.port_file,
             auth_mode=found.auth_mode,
+            keystone=auth.keystone_options(found),
+            kubernetes=auth.kubernetes_options(found),
             allow_insecure_noauth=found.allow_insecure_noauth,
             export_timeout=found.export_timeout,
             system_namespace=found.system_namespace,
             default_project=found.default_project,
-            create_namespaces=found.create_namespaces,
+            create_namespaces=_create_namespaces(found),
             public_endpoint=found.public_endpoint.rstrip("/") if found.public_endpoint else None,
             log_level=found.log_level,
         )
-        if not settings.is_loopback and not settings.allow_insecure_noauth:
+        missing = auth.complaint(settings.auth_mode, settings.keystone, environment)
+        if missing is not None:
+            parser.error(missing)
+        if settings.auth_mode == auth.NOAUTH and not settings.is_loopback and not settings.allow_insecure_noauth:
             parser.error(
                 f"auth mode noauth makes everybody an administrator, so it is served on loopback only; {found.host} is "
                 "not. Add --allow-insecure-noauth if you mean it."
@@ -102,7 +114,7 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
         shown = f" (default: {fallback})" if fallback else ""
         parser.add_argument(option, default=default(name, fallback), help=help_ + shown)
 
-    def flag(option: str, fallback: bool, help_: str) -> None:
+    def flag(option: str, fallback: bool | None, help_: str) -> None:
         name = option.lstrip("-").replace("-", "_").upper()
         parser.add_argument(
             option,
@@ -121,12 +133,7 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
         default=default("PORT_FILE", None),
         help="write the actual port here once requests can be served",
     )
-    parser.add_argument(
-        "--auth-mode",
-        choices=["noauth"],
-        default=default("AUTH_MODE", "noauth"),
-        help="noauth: everybody is an administrator; for development (default: noauth)",
-    )
+    auth.add_options(parser, default)
     flag("--allow-insecure-noauth", False, "serve noauth to other machines all the same")
     parser.add_argument(
         "--export-timeout",
@@ -137,7 +144,12 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
     )
     text("--system-namespace", names.SYSTEM_NAMESPACE, "where the Backends' keys are")
     text("--default-project", "default", "project of a caller that names none")
-    flag("--create-namespaces", True, "make the namespace of a project that is seen for the first time")
+    flag(
+        "--create-namespaces",
+        None,
+        "make the namespace of a project that is seen for the first time (default: yes, but not with auth mode "
+        "kubernetes, where making namespaces is RBAC's to permit)",
+    )
     text("--public-endpoint", None, "scheme and host that links name, such as https://volume.example.org")
     parser.add_argument(
         "--log-level",
@@ -148,7 +160,12 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
     return parser
 
 
-def _boolean(name: str, value: str | None, fallback: bool) -> bool:
+def _create_namespaces(found: argparse.Namespace) -> bool:
+    asked: bool | None = found.create_namespaces
+    return found.auth_mode != auth.KUBERNETES if asked is None else asked
+
+
+def _boolean(name: str, value: str | None, fallback: bool | None) -> bool | None:
     if value is None or not value.strip():
         return fallback
     if value.strip().lower() in _TRUE:

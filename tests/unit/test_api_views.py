@@ -9,6 +9,7 @@ import pytest
 from fairlead_api.attachments import state, view
 from fairlead_api.attachments.connection import Connections
 from fairlead_api.attachments.schemas import AttachmentDetail
+from fairlead_api.identity.caller import Caller
 from fairlead_api.protocol.faults import Unavailable
 from fairlead_api.protocol.microversion import Microversion
 from fairlead_api.volumes import view as volume_view
@@ -19,6 +20,8 @@ from fairlead_crds import names
 from fairlead_crds.credentials import KeyRing
 from fairlead_kube.errors import NotFound
 from rest_objects import CONNECTOR, VOLUME_ID, attachment, volume
+
+CALLER = Caller("u", "p")
 
 
 @pytest.mark.parametrize(
@@ -116,7 +119,7 @@ class Secrets:
 async def described(connections: Connections, **spec: Any) -> dict[str, Any]:
     item = attachment(state="attaching", status=CHAP, **spec)
     await connections.prepare([item])
-    return connections.describe(item, VOLUME_ID)
+    return connections.describe(CALLER, item, VOLUME_ID)
 
 
 async def test_connection_info_is_flat_and_carries_the_derived_password() -> None:
@@ -168,7 +171,7 @@ async def test_a_key_that_cannot_be_read_is_named_and_not_shown() -> None:
 
 def test_without_an_export_there_is_no_connection_info() -> None:
     connections = Connections(SimpleNamespace(), "system")  # type: ignore[arg-type]
-    assert connections.describe(attachment(), VOLUME_ID) == {}
+    assert connections.describe(CALLER, attachment(), VOLUME_ID) == {}
 
 
 # --- volumes ---------------------------------------------------------------------------------------------------------

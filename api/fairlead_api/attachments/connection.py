@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from fairlead_api.attachments.state import READ_ONLY, READ_WRITE, attach_mode
+from fairlead_api.identity.caller import Caller
 from fairlead_api.protocol.faults import Unavailable
 from fairlead_crds import names
 from fairlead_crds.credentials import KeyRing
@@ -36,8 +37,10 @@ class Connections:
         }:
             self._rings[backend] = await self._read(backend)
 
-    def describe(self, attachment: Attachment, volume_id: str) -> dict[str, Any]:
+    def describe(self, caller: Caller, attachment: Attachment, volume_id: str) -> dict[str, Any]:
         """Return an attachment's connection_info, `{}` while there is none. `prepare` comes first.
+
+        A caller who may not read credentials gets it without the password.
 
         Raises:
             Unavailable: the key of its credentials is no longer there.
@@ -49,7 +52,7 @@ class Connections:
         read_only = attach_mode(attachment) == READ_ONLY or attachment.status.access_mode is AccessMode.READ_ONLY
         return {
             **info.data,
-            **self._secret(attachment, info.data),
+            **(self._secret(attachment, info.data) if caller.reads_credentials else {}),
             "volume_id": volume_id,
             "qos_specs": None,
             "access_mode": READ_ONLY if read_only else READ_WRITE,

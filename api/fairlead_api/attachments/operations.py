@@ -19,6 +19,7 @@ from fairlead_api.cache.lookup import Lookup
 from fairlead_api.cache.mirror import Mirror
 from fairlead_api.cache.revision import Operation, Writer, annotate, drop, put
 from fairlead_api.identity.caller import Caller
+from fairlead_api.identity.detach_guard import check_detach, check_move
 from fairlead_api.identity.projects import Projects
 from fairlead_api.protocol.faults import BackendFailed, BadRequest, Conflict, Fault, NotFound, TimedOut
 from fairlead_api.volumes import gate
@@ -84,6 +85,7 @@ class AttachmentOperations:
         volume = self._volume_of(attachment)
 
         def connect(current: Attachment) -> list[Operation]:
+            check_move(caller, current)
             gate.check_connect(volume, self.mirror.attachments_of(volume))
             return _connect(current, connector)
 
@@ -142,7 +144,7 @@ class AttachmentOperations:
             TimedOut: it is still being taken away.
         """
         self._require(caller, attachment, "volume:attachment_delete")
-        await self.writer.delete(attachment, lambda current: _check_detach(caller, current))
+        await self.writer.delete(attachment, lambda current: check_detach(caller, current))
         meta = attachment.metadata
         answer, verdict = await self._wait(attachment, lambda item: state.detached(item, uid=meta.uid))
         if verdict is None:
@@ -276,16 +278,6 @@ def completion(current: Attachment) -> list[Operation]:
         return []
     now = datetime.now(UTC).isoformat(timespec="microseconds")
     return [put("/spec/completed", True), *annotate(current, {state.ANNOTATION_COMPLETED: now})]
-
-
-def _check_detach(caller: Caller, attachment: Attachment) -> None:
-    """Nova's guard (CVE-2023-2088): what an instance uses is detached through the Compute API only."""
-    in_use = state.instance(attachment) and attachment.status.connection_info is not None
-    if in_use and attachment.status.sessions and not caller.service:
-        raise Conflict(
-            f"ConflictNovaUsingAttachment: Detach volume from instance {state.instance(attachment)} using the "
-            f"Compute API"
-        )
 
 
 def _progress(attachment: Attachment | None) -> str:

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Path, Response
 from fairlead_api.attachments import schemas, view
 from fairlead_api.attachments.listing import FILTERS
 from fairlead_api.facade import CurrentCaller, CurrentFacade, Facade
+from fairlead_api.identity.caller import Caller
 from fairlead_api.openapi import faults, json_body, listed
 from fairlead_api.protocol.microversion import ATTACH_MODE, ATTACHMENTS, COMPLETE
 from fairlead_api.protocol.route import ApiRoute, Call, CurrentCall, since
@@ -34,7 +35,7 @@ async def create(call: CurrentCall, caller: CurrentCaller, facade: CurrentFacade
     model = schemas.CreateAttachmentWithMode if call.version >= ATTACH_MODE else schemas.CreateAttachment
     asked: Any = validate(model, call.body)
     attachment = await facade.attachments.create(caller, asked.attachment)
-    return await _shown(call, facade, attachment, 202)
+    return await _shown(call, caller, facade, attachment, 202)
 
 
 @router.get(
@@ -61,7 +62,7 @@ async def list_detail(call: CurrentCall, caller: CurrentCaller, facade: CurrentF
     """As the brief list, with connection_info."""
     page = await facade.attachment_lists.page(caller, call.query, call.version)
     await facade.connections.prepare(page)
-    return call.answer({"attachments": [_detail(facade, attachment) for attachment in page]})
+    return call.answer({"attachments": [_detail(caller, facade, attachment) for attachment in page]})
 
 
 @router.get(
@@ -77,7 +78,7 @@ async def show(
     """Shows the volume's format in connection_info too, when its admin metadata tell it."""
     attachment = await facade.lookup.attachment(caller, attachment_id)
     await facade.connections.prepare([attachment])
-    shown = _detail(facade, attachment)
+    shown = _detail(caller, facade, attachment)
     volume = facade.mirror.volume_of(attachment)
     if volume is not None and (format_ := admin_metadata(volume).get(FORMAT)) is not None:
         shown["connection_info"]["format"] = format_
@@ -98,7 +99,7 @@ async def update(
     asked = validate(schemas.UpdateAttachment, call.body)
     attachment = await facade.lookup.attachment(caller, attachment_id)
     attachment = await facade.attachments.update(caller, attachment, asked.attachment.connector)
-    return await _shown(call, facade, attachment, 200)
+    return await _shown(call, caller, facade, attachment, 200)
 
 
 @router.delete(
@@ -134,14 +135,14 @@ async def act(attachment_id: AttachmentId, call: CurrentCall, caller: CurrentCal
     return call.empty(204)
 
 
-async def _shown(call: Call, facade: Facade, attachment: Attachment, status: int) -> Response:
+async def _shown(call: Call, caller: Caller, facade: Facade, attachment: Attachment, status: int) -> Response:
     await facade.connections.prepare([attachment])
-    return call.answer({"attachment": _detail(facade, attachment)}, status)
+    return call.answer({"attachment": _detail(caller, facade, attachment)}, status)
 
 
-def _detail(facade: Facade, attachment: Attachment) -> dict[str, Any]:
+def _detail(caller: Caller, facade: Facade, attachment: Attachment) -> dict[str, Any]:
     volume = facade.mirror.volume_of(attachment)
-    info = facade.connections.describe(attachment, view.volume_id_of(attachment, volume))
+    info = facade.connections.describe(caller, attachment, view.volume_id_of(attachment, volume))
     return view.detail(attachment, volume, info)
 
 

@@ -5,8 +5,10 @@ unchanged clients need: no token is an administrator too, and the project in the
 keystoneauth's `none` plugin sends the same literal token whatever project is meant.
 """
 
+from dataclasses import dataclass
 from typing import Final
 
+from fairlead_api.identity.authenticator import Asked, Credentials
 from fairlead_api.identity.caller import ANONYMOUS, Caller
 
 _PLACEHOLDER: Final = "notused"
@@ -22,3 +24,29 @@ def identify(token: str | None, project_segment: str | None, default_project: st
         project = project if colon else user
     # In this mode nobody can prove to be Nova, so everybody counts as it: there is nothing to protect.
     return Caller(user, project_segment or project or default_project, admin=True, service=True)
+
+
+@dataclass(frozen=True, slots=True)
+class _Anybody:
+    token: str | None
+    default_project: str
+
+    async def caller(self, asked: Asked) -> Caller:
+        """Everybody may do everything."""
+        return identify(self.token, asked.project_segment, self.default_project)
+
+
+class NoAuth:
+    """Takes everybody's word."""
+
+    challenge: Final = "None"
+
+    def __init__(self, default_project: str) -> None:
+        self._default_project = default_project
+
+    async def identify(self, credentials: Credentials) -> _Anybody:
+        """Nobody is refused."""
+        return _Anybody(credentials.token, self._default_project)
+
+    async def close(self) -> None:
+        """Nothing is held."""

@@ -19,6 +19,7 @@ from fairlead_api.attachments.state import (
 from fairlead_api.cache.revision import Operation, annotate
 from fairlead_api.facade import Facade
 from fairlead_api.identity.caller import Caller
+from fairlead_api.identity.detach_guard import check_detach
 from fairlead_api.protocol.faults import BadRequest, NotFound
 from fairlead_api.volumes.action_schemas import Attached
 from fairlead_api.volumes.status import ATTACHING, AVAILABLE, IN_USE
@@ -39,7 +40,7 @@ async def initialize(facade: Facade, caller: Caller, volume: Volume, connector: 
         asked = NewAttachmentWithMode(volume_uuid=volume.id, connector=connector)
         attachment = await facade.attachments.begin(volume, asked)
     await facade.connections.prepare([attachment])
-    flat = facade.connections.describe(attachment, volume.id)
+    flat = facade.connections.describe(caller, attachment, volume.id)
     kind = flat.pop("driver_volume_type")
     # These two came with the attachments API.
     for newer in ("attachment_id", "enforce_multipath"):
@@ -53,6 +54,7 @@ async def terminate(facade: Facade, caller: Caller, volume: Volume, connector: d
     for attachment in _visible(facade, volume):
         if connector is not None and not _is_of(attachment, connector):
             continue
+        check_detach(caller, attachment)
         if attach_status(attachment) is AttachStatus.ATTACHED:
             await facade.attachments.disconnect(attachment, attachment.spec.access_mode)
         else:

@@ -10,6 +10,7 @@ from fairlead_api.attachments.state import AttachStatus, attach_status
 from fairlead_api.cache.mirror import Mirror
 from fairlead_api.cache.revision import Operation, Writer, annotate
 from fairlead_api.identity.caller import Caller
+from fairlead_api.identity.detach_guard import check_detach
 from fairlead_api.identity.projects import Projects
 from fairlead_api.volumes import gate
 from fairlead_api.volumes.admin_metadata import admin_metadata, annotation
@@ -101,7 +102,7 @@ class VolumeOperations:
         check(volume)
         for attachment in self.mirror.attachments_of(volume):
             if attach_status(attachment) is not AttachStatus.ATTACHED:
-                await self.attachments.delete(attachment, lambda current: None)
+                await self.attachments.delete(attachment, lambda current: check_detach(caller, current))
         await self.writer.delete(volume, check)
 
     # --- the status set by hand --------------------------------------------------------------------------------------
