@@ -20,10 +20,19 @@ from fairlead_devstack.scratch import ScratchFolder, sweep
 from fairlead_devstack.tokens import TokenFile
 
 OWNER = """
+import subprocess
 import sys
 from fairlead_devstack.scratch import ScratchFolder
 folder = ScratchFolder("test")
-print(folder.path, flush=True)
+(folder.path / "run").mkdir()
+daemon = subprocess.Popen(
+    [sys.executable, "-c", "import signal; signal.pause()"],
+    cwd=folder.path / "run",
+    stdin=subprocess.DEVNULL,
+    stdout=subprocess.DEVNULL,
+    start_new_session=True,
+)
+print(folder.path, daemon.pid, flush=True)
 sys.stdin.read()
 """
 
@@ -42,18 +51,21 @@ def test_a_scratch_folder_is_gone_after_its_block(temporary: Path) -> None:
     assert list(temporary.iterdir()) == []
 
 
-def test_a_killed_owners_scratch_folder_is_swept_and_a_living_owners_is_not(temporary: Path) -> None:
+def test_a_killed_owners_scratch_folder_is_swept_with_its_daemons_and_a_living_owners_is_not(temporary: Path) -> None:
     owner = subprocess.Popen(
         [sys.executable, "-c", OWNER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=dict(os.environ)
     )
     with owner:
         assert owner.stdout is not None
-        folder = Path(owner.stdout.readline().strip())
+        path, pid = owner.stdout.readline().split()
+        folder = Path(path)
         sweep()
         assert folder.is_dir()
         owner.send_signal(signal.SIGKILL)
     sweep()
     assert not folder.exists()
+    # Its daemon is gone with it; as somebody else's child it may be a zombie for a moment.
+    assert not Path(f"/proc/{pid}/exe").exists()
 
 
 def test_a_folder_that_only_looks_like_a_scratch_folder_is_left_alone(temporary: Path) -> None:
