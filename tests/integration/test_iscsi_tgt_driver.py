@@ -577,6 +577,22 @@ async def test_a_command_held_back_over_the_fence_never_takes_effect(
     assert (await present.list_exports()).ours == {}
 
 
+async def test_a_command_is_refused_even_if_its_way_was_reopened(
+    backend: TgtBackend, driver: IscsiTgtDriver, faults: Faults
+) -> None:
+    """Two late acts of a deposed holder meet: it renames the socket back, and then connects."""
+    request = await request_for(driver)
+    faults.arm("tgt.before-connect", "pause")
+    late = asyncio.create_task(driver.create_export(request))
+    await eventually(lambda: faults.reached("tgt.before-connect"), what="the command is held back")
+    await in_charge(backend, 2)
+    (backend.run_folder / "ctl.2-test.0").rename(backend.run_folder / "ctl.1-test.0")
+    faults.release("tgt.before-connect")
+    with pytest.raises(Fenced):
+        await late
+    assert parse_targets(await backend.ask(tgt_protocol.target_show())) == []
+
+
 async def test_only_the_holder_starts_a_daemon_that_died(backend: TgtBackend, driver: IscsiTgtDriver) -> None:
     """Both notice; one of them has been deposed."""
     present = await in_charge(backend, 2)
@@ -616,14 +632,19 @@ async def test_a_stray_daemon_of_a_deposed_holder_does_no_harm(backend: TgtBacke
 
     if order == "before":
         stray()
-        await first.fence("1-test")
     else:
         await first.fence("1-test")
         stray()
-        await first.fence("1-test")
+    await first.fence("1-test")
     await first.create_export(await request_for(first))
     assert login(access(backend)).accepted
-    assert backend.running() == [int(first.generation.partition("-")[0])]
+
+    async def alone() -> bool:
+        await first.check()
+        return backend.running() == [int(first.generation.partition("-")[0])]
+
+    await eventually(alone, what="the stray is ended")
+    assert set((await first.list_exports()).ours) == {"att-1"}
 
 
 async def test_a_socket_renamed_back_by_a_deposed_holder_is_found(backend: TgtBackend, driver: IscsiTgtDriver) -> None:

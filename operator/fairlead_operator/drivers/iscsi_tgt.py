@@ -12,7 +12,6 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, TypeVar
 
-from fairlead_operator.drivers import tgt_protocol
 from fairlead_operator.drivers.base import (
     BackendVolume,
     Capabilities,
@@ -32,7 +31,6 @@ from fairlead_operator.drivers.tgt_daemon import SupervisedDaemon
 from fairlead_operator.drivers.tgt_existing import ExistingDaemon
 from fairlead_operator.drivers.tgt_export import LUN, WantedTarget, as_export, fingerprint, handle_of, scsi_identity
 from fairlead_operator.drivers.tgt_fence import TgtDaemon
-from fairlead_operator.drivers.tgt_process import turn_log
 from fairlead_operator.drivers.tgt_targets import TgtTargets
 from fairlead_operator.drivers.volume_files import VolumeFiles
 from fairlead_operator.faultpoints import faultpoint
@@ -83,10 +81,8 @@ class IscsiTgtDriver(Driver):
 
     async def check(self) -> None:
         """Ask tgtd for a sign of life and look whether the data folder is there."""
-        await self._daemon.call(tgt_protocol.system_show())
+        await self._daemon.check()
         await asyncio.to_thread(self._files.check)
-        if isinstance(self._daemon, SupervisedDaemon):
-            await asyncio.to_thread(turn_log, self._parameters.run_folder)
 
     async def stats(self) -> Stats:
         """Capacity of the data folder's file system. Volumes are sparse, so more may be promised than it holds."""

@@ -45,27 +45,44 @@ class SupervisedDaemon(TgtDaemon):
     def _control(self, epoch: str) -> Path:
         return self._run_folder / f"ctl.{epoch}.0"
 
+    async def check(self) -> None:
+        """Ask for a sign of life, end strays, and keep the log from growing without end."""
+        await super().check()
+        async with self._establishing:
+            self.require()
+            for pid in set(await asyncio.to_thread(tgt_process.find_running, self._run_folder)) - {self._pid}:
+                await asyncio.to_thread(tgt_process.kill_tgtd, pid, self._run_folder)
+        await asyncio.to_thread(tgt_process.turn_log, self._run_folder)
+
     async def _establish(self, epoch: str) -> None:
-        mine = self._control(epoch)
-        # Two rounds: in the first a tgtd may turn out to have kept an old holder's connection, and is killed.
-        for _ in range(2):
+        # Several rounds: what is found may have kept an old holder's connection and is killed, and what is started may
+        # lose the port to a stray that a deposed holder has started just now.
+        for last in (False, False, True):
             self._record.require(epoch)
             found = await self._find()
-            if found is None:
-                pid = await self._start(epoch)
-            else:
-                pid, path = found
-                await faultpoint("tgt.fence.before-rename")
-                if path != mine:
-                    os.rename(path, mine)
-                await self._ask(mine, tgt_protocol.system_show())
-                if not await self._stragglers_gone(pid):
-                    await asyncio.to_thread(tgt_process.kill_tgtd, pid, self._run_folder)
-                    continue
-            self._adopt(pid)
-            await asyncio.to_thread(self._tidy, mine)
-            return
+            try:
+                pid = await self._start(epoch) if found is None else await self._take(epoch, *found)
+            except DriverUnavailable:
+                if last or not await asyncio.to_thread(tgt_process.find_running, self._run_folder):
+                    raise
+                continue
+            if pid is not None:
+                self._adopt(pid)
+                await asyncio.to_thread(self._tidy, self._control(epoch))
+                return
         raise DriverUnavailable("tgtd was restarted and again has a connection of an earlier holder; trying again")
+
+    async def _take(self, epoch: str, pid: int, path: Path) -> int | None:
+        """Make a running tgtd ours alone; None when it had to be killed for that."""
+        mine = self._control(epoch)
+        await faultpoint("tgt.fence.before-rename")
+        if path != mine:
+            os.rename(path, mine)
+        await self._ask(mine, tgt_protocol.system_show())
+        if await self._stragglers_gone(pid):
+            return pid
+        await asyncio.to_thread(tgt_process.kill_tgtd, pid, self._run_folder)
+        return None
 
     async def _find(self) -> tuple[int, Path] | None:
         """The tgtd that serves our address, and its socket. Others in our folder are strays; they are ended."""

@@ -50,6 +50,7 @@ class TgtDaemon(abc.ABC):
         self._trouble: str | None = None
         self._watch: asyncio.Task[None] | None = None
         self._wake = asyncio.Event()
+        self._establishing = asyncio.Lock()
         # tgtd does one thing at a time; a queue here is fair and does not fill its backlog of 32.
         self._turn = asyncio.Semaphore(1)
 
@@ -76,7 +77,8 @@ class TgtDaemon(abc.ABC):
         self._record.begin(epoch)
         self._epoch = epoch
         await faultpoint("tgt.fence.after-epoch")
-        await self._establish(epoch)
+        async with self._establishing:
+            await self._establish(epoch)
         self._watch = asyncio.create_task(self._supervise(epoch), name=f"tgtd of {self._run_folder}")
 
     async def stop(self) -> None:
@@ -97,6 +99,10 @@ class TgtDaemon(abc.ABC):
             raise Fenced("this driver has begun no epoch yet: only the holder of the Backend's Lease may act")
         self._record.require(self._epoch)
         return self._epoch
+
+    async def check(self) -> None:
+        """Ask tgtd for a sign of life; errors as in `call`."""
+        await self.call(tgt_protocol.system_show())
 
     async def call(self, request: tgt_protocol.Request) -> str:
         """One request to tgtd.
@@ -166,7 +172,8 @@ class TgtDaemon(abc.ABC):
             while True:
                 try:
                     self._wake.clear()
-                    await self._establish(epoch)
+                    async with self._establishing:
+                        await self._establish(epoch)
                     break
                 except Fenced:
                     return

@@ -49,6 +49,7 @@ async def exchange(
     sent = False
     try:
         async with asyncio.timeout(limit):
+            await faultpoint("tgt.before-connect")
             with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK) as connection:
                 await _connect(connection, path)
                 try:
