@@ -57,16 +57,16 @@ class OwnBackend:
     def remove_targets(self) -> None:
         """Remove every target behind the operator's back, as a person at tgtd's management socket can."""
 
-        async def remove() -> None:
-            [control] = [path for path in (self.data / "run").glob("ctl.*") if path.is_socket()]
+        for tid in self.targets().values():
+            self._ask(tgt.target_delete(tid, force=True))
 
-            async def ask(request: tgt.Request) -> str:
-                return await exchange(control, request, admit=lambda: None)
+    def targets(self) -> dict[str, int]:
+        """The targets that tgtd has and its own numbers for them: one that was made anew has another."""
+        return {target.name: target.tid for target in parse_targets(self._ask(tgt.target_show()))}
 
-            for target in parse_targets(await ask(tgt.target_show())):
-                await ask(tgt.target_delete(target.tid, force=True))
-
-        asyncio.run(remove())
+    def _ask(self, request: tgt.Request) -> str:
+        [control] = [path for path in (self.data / "run").glob("ctl.*") if path.is_socket()]
+        return asyncio.run(exchange(control, request, admit=lambda: None))
 
     def stop(self, data: Path) -> None:
         """End the operators, and the daemon on a data folder other than the first."""

@@ -75,6 +75,7 @@ class AttachmentReconciler:
                 await self._refresh_volume(facts.attachment)
             except Fenced:
                 # Another holder is in charge; the election will end this tenure in a moment.
+                _log.warning("%s: %s did not happen: fenced", key, type(step).__name__)
                 raise Again(1.0) from None
             except EFFECT_ERRORS as error:
                 if passes_by_itself(error) and self._service.queue.failures(key) < _QUIET_FAILURES:

@@ -64,8 +64,8 @@ def make_registry(runtime: Runtime) -> kopf.OperatorRegistry:
 def _deliver(registry: kopf.OperatorRegistry, model: type[Resource[Any, Any]], runtime: Runtime) -> None:
     @kopf.on.event(names.GROUP, names.VERSION, model.plural, registry=registry, id=f"deliver-{model.plural}")
     async def deliver(event: Any, **_: Any) -> None:
-        await faultpoint(f"watch.{model.plural}")
         item = model.model_validate(event["object"])
+        await faultpoint(f"watch.{model.plural}.{item.metadata.name}")
         if event["type"] == "DELETED":
             runtime.forget(item)
         else:

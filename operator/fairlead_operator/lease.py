@@ -20,6 +20,7 @@ from typing import Any
 from fairlead_kube.client import KubeClient
 from fairlead_kube.endpoints import LEASES
 from fairlead_kube.errors import AlreadyExists, Conflict, KubeError, NotFound
+from fairlead_operator.faultpoints import faultpoint
 
 _log = logging.getLogger(__name__)
 
@@ -191,6 +192,7 @@ class Election:
             if await work.ended(within=self._timing.renew):
                 _log.error("lease %s: the work of tenure %s ended by itself", self._lease, tenure.epoch)
                 return
+            await faultpoint("lease.before-renew")
             started = time.monotonic()
             try:
                 await self._renew(client)

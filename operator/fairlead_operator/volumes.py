@@ -72,6 +72,7 @@ class VolumeReconciler:
             except (Conflict, NotFound):
                 await self._service.view.refresh(self._service.client, key)
             except Fenced:
+                _log.warning("%s: %s did not happen: fenced", key, type(step).__name__)
                 raise Again(1.0) from None
             except EFFECT_ERRORS as error:
                 if passes_by_itself(error) and self._service.queue.failures(key) < _QUIET_FAILURES:

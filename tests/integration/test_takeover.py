@@ -51,12 +51,21 @@ def test_a_deposed_operator_that_wakes_up_between_its_check_and_its_effect_does_
     cluster.wait_gone("Attachment", "a")
     cluster.attach("b", "data", NODE_B)
     b = cluster.access(cluster.wait_exported("b"), NODE_B)
+    # Nor does its election thread notice anything in time.
+    old_faults.set("lease.before-renew", "pause")
+    before = len(own_backend.log("old"))
     old.cont()
-    # It has tried its effect by the time it has found out that its tenure is over.
-    wait_for(lambda: "is over" in own_backend.log("old"), what="the old operator gave up")
+    old_faults.wait_reached("lease.before-renew")
+
+    def tried() -> bool:
+        log = own_backend.log("old")[before:]
+        return "did not happen: fenced" in log or "WriteSecret" in log
+
+    wait_for(tried, what="the old operator tried its effect")
 
     assert not login(derived_access(own_backend, admin, b, handle_of_a, NODE_A)).accepted
     assert login(b).accepted
+    old_faults.go("lease.before-renew")
 
 
 def test_the_ledgers_compare_and_swap_decides_between_two_operators(
@@ -102,20 +111,22 @@ def test_a_takeover_leaves_live_exports_alone_although_its_watch_is_late(
     first, _ = own_backend.start("first")
     own_backend.wait_ready()
     cluster.volume("data", backendName=own_backend.name)
-    cluster.attach("a", "data", NODE_A)
-    access = cluster.access(cluster.wait_exported("a"), NODE_A)
+    cluster.attach("late", "data", NODE_A)
+    access = cluster.access(cluster.wait_exported("late"), NODE_A)
     with Initiator(access) as node:
         assert node.write(pattern=1)
+        number = own_backend.targets()[access.target]
         first.kill()
 
-        second, faults = own_backend.start("second", pause_at="watch.attachments")
-        faults.wait_reached("watch.attachments")
+        second, faults = own_backend.start("second", pause_at="watch.attachments.late")
+        faults.wait_reached("watch.attachments.late")
         wait_for(lambda: "won, epoch" in own_backend.log("second"), what="the second operator took over")
         cluster.volume("other", backendName=own_backend.name)
 
+        assert own_backend.targets()[access.target] == number
         assert node.write(pattern=2)
         assert login(access).accepted
-        faults.go("watch.attachments")
+        faults.go("watch.attachments.late")
     assert second.alive
 
 
