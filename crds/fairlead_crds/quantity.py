@@ -1,5 +1,6 @@
 """Kubernetes quantities (`10Gi`, `500M`, `1e9`) as bytes."""
 
+import functools
 import math
 import re
 from fractions import Fraction
@@ -19,6 +20,8 @@ _QUANTITY = re.compile(
 GIB = 2**30
 
 
+# Lists of a thousand volumes say the same few sizes.
+@functools.lru_cache(maxsize=4096)
 def parse_bytes(text: str | int) -> int:
     """Return the quantity in bytes, rounded up.
 

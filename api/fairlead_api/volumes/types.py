@@ -3,6 +3,7 @@
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 from fairlead_api.protocol.faults import BadRequest, NotFound
@@ -35,6 +36,7 @@ class VolumeType:
         return self.allowed_namespaces is None or namespace in self.allowed_namespaces
 
 
+@lru_cache(maxsize=1024)
 def type_id(name: str) -> str:
     """Return the id of the type of that name."""
     return str(uuid.uuid5(_TYPE_IDS, name))
