@@ -211,7 +211,7 @@ async def test_an_export_that_was_altered_is_made_right(
 ) -> None:
     """Whatever an administrator or a half-done call left: afterwards it is exactly what was asked for."""
     request = await request_for(driver)
-    await driver.create_volume(BackendVolume(handle="vol-2", size=1 << 20))
+    await driver.create_volume(BackendVolume(handle="vol-2", size=16 << 20))
     await driver.create_export(request)
     right = await only_target(backend)
     tid, vol2 = right.tid, str(backend.data_dir / "volumes" / "vol-2.img")
@@ -615,6 +615,7 @@ async def test_a_deposed_holder_stopped_before_starting_a_daemon_starts_none(
     faults.release("tgt.start.before-spawn")
     assert driver._daemon._watch is not None
     await asyncio.wait_for(asyncio.shield(driver._daemon._watch), 10)
+    assert not (backend.run_folder / "ctl.1-test.0.lock").exists(), "a tgtd that starts leaves its lock file"
     assert backend.running() == [int(present.generation.partition("-")[0])]
     await present.check()
 

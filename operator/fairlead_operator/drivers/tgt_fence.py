@@ -19,6 +19,7 @@ Only the holder starts, restarts, renames and ends, so nothing runs before the f
 
 import abc
 import asyncio
+import logging
 import os
 import time
 from pathlib import Path
@@ -28,6 +29,8 @@ from fairlead_operator.drivers.base import DriverError, DriverUnavailable, Fence
 from fairlead_operator.drivers.tgt_epoch import EpochRecord
 from fairlead_operator.drivers.tgt_socket import exchange
 from fairlead_operator.faultpoints import faultpoint
+
+_log = logging.getLogger(__name__)
 
 _QUEUE_LIMIT = 60.0
 _STRAGGLER_LIMIT = 2.0
@@ -170,14 +173,21 @@ class TgtDaemon(abc.ABC):
             await self._disturbance()
             pause = _FIRST_PAUSE
             while True:
+                before = self._life
                 try:
                     self._wake.clear()
                     async with self._establishing:
                         await self._establish(epoch)
+                    if self._life != before:
+                        _log.warning("tgtd of %s ended and runs again as %s", self._run_folder, self._life)
                     break
-                except Fenced:
+                except Fenced as error:
+                    _log.warning("tgtd of %s is no longer watched: %s", self._run_folder, error)
                     return
-                except (DriverError, OSError) as error:
+                except Exception as error:
+                    # Whatever it is, nobody else would try again.
+                    if str(error) != self._trouble:
+                        _log.warning("tgtd of %s: %s", self._run_folder, error, exc_info=not _expected(error))
                     self._trouble = str(error)
                     await asyncio.sleep(pause)
                     pause = min(pause * 2, self._longest_pause)
@@ -194,3 +204,7 @@ class TgtDaemon(abc.ABC):
         finally:
             loop.remove_reader(handle)
         tgt_process.reap(self._pid)
+
+
+def _expected(error: Exception) -> bool:
+    return isinstance(error, DriverError | OSError)
