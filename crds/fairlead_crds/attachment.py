@@ -133,6 +133,9 @@ class AttachmentStatus(Model):
     access_mode: AccessMode | None = Field(default=None, description="The mode in force.")
     initiator: str | None = Field(default=None, description="The one initiator admitted.", max_length=255)
     host: str | None = Field(default=None, description="The connector's host.", max_length=255)
+    node_uid: str | None = Field(
+        default=None, description="metadata.uid of the Node called nodeName, when there is one.", max_length=64
+    )
     connection_info: ConnectionStatus | None = Field(default=None, description="How the node reaches it. No secrets.")
     secret_ref: SecretReference | None = Field(default=None, description="Where the CHAP credentials are, when asked.")
     sessions: tuple[Sessions, ...] = Field(default=(), description="Live connections last seen.", max_length=16)

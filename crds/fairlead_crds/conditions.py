@@ -54,6 +54,8 @@ class Reason(enum.StrEnum):
     INCOMPLETE_CONNECTOR = "IncompleteConnector"
     DRIVER_ERROR = "DriverError"
     DETACHING = "Detaching"
+    SESSION_CUT = "SessionCut"
+    NODE_GONE = "NodeGone"
     NOT_ADMITTED = "NotAdmitted"
     # Attachment, Completed
     COMPLETED = "Completed"

@@ -6,6 +6,7 @@ from typing import Any, Generic, TypeVar
 
 from fairlead_crds import names
 from fairlead_crds.kinds import Attachment, Backend, NodeConnector, Volume
+from fairlead_kube.node import Node
 
 T = TypeVar("T")
 
@@ -39,6 +40,7 @@ ATTACHMENTS = Endpoint(prefix=_OURS, plural=Attachment.plural, parse=Attachment.
 NODE_CONNECTORS = Endpoint(
     prefix=_OURS, plural=NodeConnector.plural, parse=NodeConnector.model_validate, namespaced=False
 )
+NODES = Endpoint(prefix="/api/v1", plural=Node.plural, parse=Node.model_validate, namespaced=False)
 NAMESPACES = Endpoint(prefix="/api/v1", plural="namespaces", parse=_raw, namespaced=False)
 SECRETS = Endpoint(prefix="/api/v1", plural="secrets", parse=_raw)
 EVENTS = Endpoint(prefix="/apis/events.k8s.io/v1", plural="events", parse=_raw)

@@ -5,11 +5,13 @@ import dataclasses
 import logging
 from datetime import UTC, datetime
 
-from fairlead_crds.kinds import Attachment, ConnectionStatus, Volume
+from fairlead_crds.conditions import Reason
+from fairlead_crds.kinds import Attachment, ConnectionStatus, DetachPolicy, Volume
 from fairlead_kube.errors import Conflict, NotFound
+from fairlead_kube.node import OUT_OF_SERVICE, Node
 from fairlead_operator.core import steps
 from fairlead_operator.core.attachment import AttachmentFacts, Done, Failure, decide
-from fairlead_operator.core.exports import Wanted, effective_mode
+from fairlead_operator.core.exports import ExportState, Wanted, effective_mode
 from fairlead_operator.core.placement import place_attachment
 from fairlead_operator.drivers.base import (
     BackendVolume,
@@ -80,7 +82,8 @@ class AttachmentReconciler:
             except EFFECT_ERRORS as error:
                 if passes_by_itself(error) and self._service.queue.failures(key) < _QUIET_FAILURES:
                     raise Again from error
-                failure = failure_of(error)
+                tries = self._service.queue.failures(key) + 1
+                failure = dataclasses.replace(failure_of(error), tries=tries)
                 _log.warning("%s: %s: %s", key, type(step).__name__, failure.message)
         raise Again
 
@@ -94,31 +97,49 @@ class AttachmentReconciler:
         if place_attachment(attachment, volume, backends) != service.backend:
             return None
         connector, node_unknown = attachment.spec.connector, False
-        if attachment.spec.node_name is not None:
-            node = await view.node(service.client, attachment.spec.node_name)
-            connector, node_unknown = (node.spec.connector, False) if node is not None else (None, True)
+        node, node_gone = None, None
+        if (name := attachment.spec.node_name) is not None:
+            found = await view.connector(service.client, name)
+            connector, node_unknown = (found.spec.connector, False) if found is not None else (None, True)
+            node = await view.node(service.client, name, known=attachment.status.node_uid)
+            node_gone = _evidence(name, node, attachment.status.node_uid)
         initiator, flaw = None, None
         if connector:
             try:
                 initiator = service.driver.validate_connector(connector)
             except IncompleteConnector as error:
                 flaw = str(error)
+        peers = view.attachments_of_volume.get((key.namespace, attachment.spec.volume_name))
         return AttachmentFacts(
             attachment=attachment,
             volume=volume,
             backend=service.backend,
-            peers=view.attachments_of_volume.get((key.namespace, attachment.spec.volume_name)),
+            peers=peers,
+            exported_peers=frozenset(p.metadata.uid for p in peers if service.book.get(p.handle) is not None),
             connector=connector or None,
             node_unknown=node_unknown,
             initiator=initiator,
             connector_flaw=flaw,
-            export=service.book.get(attachment.handle),
+            export=await self._export_of(attachment),
+            node_uid=node.metadata.uid if node is not None else None,
+            node_gone=node_gone,
+            patience=service.patience,
             key_id=service.keys.current,
             unready=service.unready,
             failure=failure,
             done=done,
             now=datetime.now(UTC),
         )
+
+    async def _export_of(self, attachment: Attachment) -> ExportState | None:
+        """What is known of the export; who is logged in is asked again when a detach waits for that."""
+        service, handle = self._service, attachment.handle
+        state = service.book.get(handle)
+        polite = attachment.deleting and attachment.spec.detach_policy is DetachPolicy.WAIT_FOR_LOGOUT
+        if polite and state is not None and service.unready is None:
+            state = state_of(await service.driver.get_export(handle))
+            service.book.record(handle, state)
+        return state
 
     async def _perform(self, facts: AttachmentFacts, step: steps.AttachmentStep) -> Done:
         service, attachment = self._service, facts.attachment
@@ -152,8 +173,12 @@ class AttachmentReconciler:
                 service.assert_lease()
                 await faultpoint("detach.before-unexport")
                 async with asyncio.timeout(EFFECT_TIMEOUT):
+                    cut = state_of(await service.driver.get_export(handle))
                     await service.driver.remove_export(handle)
                 service.book.record(handle, None)
+                if cut is not None and cut.sessions:
+                    message = f"cut off {', '.join(cut.sessions)}, still logged in: {why}"
+                    service.recorder.warn(attachment, Reason.SESSION_CUT, message, "Detach")
                 await faultpoint("detach.after-unexport")
                 return dataclasses.replace(facts.done, unexported=True, connection=None)
             case steps.Release(_, status):
@@ -164,8 +189,9 @@ class AttachmentReconciler:
             case steps.Finalize():
                 await faultpoint("detach.before-finalize")
                 await service.writer.finalize(attachment)
-            case steps.Expire(reason):
-                _log.info("%s: ends: %s", key_of(attachment), reason)
+            case steps.Expire(reason, message):
+                _log.info("%s: ends: %s: %s", key_of(attachment), reason, message)
+                service.recorder.warn(attachment, reason, message, "Detach")
                 await service.writer.expire(attachment)
                 await service.view.refresh(service.client, key_of(attachment))
             case steps.Wait():
@@ -208,6 +234,17 @@ class AttachmentReconciler:
     async def _refresh_volume(self, attachment: Attachment) -> None:
         key = Key("Volume", attachment.metadata.namespace, attachment.spec.volume_name)
         await self._service.view.refresh(self._service.client, key)
+
+
+def _evidence(name: str, node: Node | None, known: str | None) -> str | None:
+    """Return what shows that a node is gone for good; a node that merely does not answer is not gone."""
+    if node is None:
+        return f"Node {name!r} (uid {known}) was deleted" if known is not None else None
+    if node.out_of_service:
+        return f"Node {name!r} has the taint {OUT_OF_SERVICE}"
+    if known is not None and node.metadata.uid != known:
+        return f"Node {name!r} is another than the one attached to (uid {known})"
+    return None
 
 
 def _backend_volume(volume: Volume) -> BackendVolume:

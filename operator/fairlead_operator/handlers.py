@@ -10,6 +10,7 @@ import kopf
 
 from fairlead_crds import names
 from fairlead_crds.kinds import KINDS, Resource
+from fairlead_kube.node import Node
 from fairlead_operator.faultpoints import faultpoint
 from fairlead_operator.runtime import Runtime
 
@@ -57,12 +58,15 @@ def make_registry(runtime: Runtime) -> kopf.OperatorRegistry:
         return True
 
     for model in KINDS:
-        _deliver(registry, model, runtime)
+        _deliver(registry, (names.GROUP, names.VERSION, model.plural), model, runtime)
+    _deliver(registry, ("", "v1", Node.plural), Node, runtime)
     return registry
 
 
-def _deliver(registry: kopf.OperatorRegistry, model: type[Resource[Any, Any]], runtime: Runtime) -> None:
-    @kopf.on.event(names.GROUP, names.VERSION, model.plural, registry=registry, id=f"deliver-{model.plural}")
+def _deliver(
+    registry: kopf.OperatorRegistry, place: tuple[str, str, str], model: type[Resource[Any, Any]], runtime: Runtime
+) -> None:
+    @kopf.on.event(*place, registry=registry, id=f"deliver-{model.plural}")
     async def deliver(event: Any, **_: Any) -> None:
         item = model.model_validate(event["object"])
         await faultpoint(f"watch.{model.plural}.{item.metadata.name}")

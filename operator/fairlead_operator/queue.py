@@ -14,11 +14,11 @@ import time
 from collections.abc import Awaitable, Callable, Hashable
 from typing import Generic, TypeVar
 
+from fairlead_operator.core.retries import pause_after
+
 K = TypeVar("K", bound=Hashable)
 
 _log = logging.getLogger(__name__)
-
-_SHORTEST, _LONGEST = 0.05, 30.0
 
 
 class Priority(enum.IntEnum):
@@ -151,8 +151,8 @@ class WorkQueue(Generic[K]):
 
     def _backoff(self, key: K) -> float:
         failures = self._failures[key] = self._failures.get(key, 0) + 1
-        pause: float = min(_LONGEST, _SHORTEST * 2.0 ** (failures - 1))
-        return pause * random.uniform(0.8, 1.2)
+        # Never longer than what a message promises.
+        return pause_after(failures) * random.uniform(0.7, 1.0)
 
     def _cancel_timer(self, key: K) -> None:
         timer = self._timers.pop(key, None)

@@ -12,6 +12,7 @@ from typing import Any
 from fairlead_crds.kinds import Attachment, Backend, NodeConnector, Resource, Volume
 from fairlead_crds.names import CONTROLLER_LEASE, backend_lease
 from fairlead_kube.client import KubeClient
+from fairlead_kube.node import Node
 from fairlead_kube.store import Change
 from fairlead_operator.core.placement import place_attachment, place_volume
 from fairlead_operator.events import Recorder
@@ -55,6 +56,7 @@ class Runtime:
         self.view.backends.listen(self._on_backend)
         self.view.volumes.listen(self._on_volume)
         self.view.attachments.listen(self._on_attachment)
+        self.view.connectors.listen(self._on_node)
         self.view.nodes.listen(self._on_node)
 
     async def start(self) -> None:
@@ -170,7 +172,7 @@ class Runtime:
             if volume is not None and any(h.uid == meta.uid for h in volume.status.attachments):
                 self._enqueue(volume, Priority.DETACH)
 
-    def _on_node(self, change: Change[NodeConnector]) -> None:
+    def _on_node(self, change: Change[NodeConnector] | Change[Node]) -> None:
         for attachment in self.view.attachments_of_node.get(change.object.metadata.name):
             self._enqueue(attachment, Priority.CHANGE)
 

@@ -23,6 +23,7 @@ class Settings:
         identity: who holds a Backend, as its status shows it; stable across restarts (pod or host name).
         system_namespace: where Leases and backend keys live.
         lease: timing of the Leases.
+        patience: how long an Attachment may wait for its volume before an Event says so.
         sweep_interval: between two full comparisons of a backend with its Attachments.
         concurrency: passes at once per Backend.
         health_port: for liveness probes on loopback or the pod's address; None: none.
@@ -37,6 +38,7 @@ class Settings:
     identity: str = ""
     system_namespace: str = SYSTEM_NAMESPACE
     lease: LeaseTiming = field(default_factory=LeaseTiming)
+    patience: float = 300.0
     sweep_interval: float = 60.0
     concurrency: int = 16
     health_host: str = "127.0.0.1"
@@ -60,6 +62,7 @@ class Settings:
             lease=LeaseTiming(
                 duration=given.lease_duration, renew=given.lease_duration * 0.3, poll=given.lease_duration * 0.1
             ),
+            patience=given.patience,
             sweep_interval=given.sweep_interval,
             concurrency=given.concurrency,
             health_host=given.health_host,
@@ -128,6 +131,13 @@ def _parser() -> argparse.ArgumentParser:
         default=float(env("SWEEP_INTERVAL", "60")),
         metavar="SECONDS",
         help="between two full comparisons of exports and Attachments (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--patience",
+        type=float,
+        default=float(env("PATIENCE", "300")),
+        metavar="SECONDS",
+        help="how long an Attachment may wait for its volume before an Event says so (default: %(default)s)",
     )
     parser.add_argument(
         "--concurrency",

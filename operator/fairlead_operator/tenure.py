@@ -1,6 +1,7 @@
 """What reconciling a Backend's objects needs during one tenure of its Lease."""
 
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 from fairlead_crds.conditions import Reason
 from fairlead_crds.credentials import KeyRing
@@ -39,6 +40,7 @@ class Service:
         book: what it exports, as far as we know.
         lost: handles of volumes whose data were missing at the last sweep.
         unready: why it cannot be used at present; None: it can.
+        patience: how long an Attachment may wait before people are told.
     """
 
     backend: str
@@ -53,6 +55,7 @@ class Service:
     book: ExportBook = field(default_factory=ExportBook)
     lost: set[str] = field(default_factory=set)
     unready: str | None = None
+    patience: timedelta | None = None
 
     def assert_lease(self) -> None:
         """Call right before each outside effect.
@@ -73,7 +76,7 @@ def state_of(export: Export | None) -> ExportState | None:
         initiator=export.initiator,
         access_mode=export.access_mode,
         complete=export.complete,
-        sessions=len(export.sessions),
+        sessions=tuple(f"{s.initiator} from {s.address}" for s in export.sessions),
     )
 
 

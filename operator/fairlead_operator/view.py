@@ -5,8 +5,9 @@ from typing import Any, Literal, NamedTuple, TypeVar
 
 from fairlead_crds.kinds import Attachment, Backend, NodeConnector, Resource, Volume
 from fairlead_kube.client import KubeClient
-from fairlead_kube.endpoints import ATTACHMENTS, BACKENDS, NODE_CONNECTORS, VOLUMES, Endpoint
+from fairlead_kube.endpoints import ATTACHMENTS, BACKENDS, NODE_CONNECTORS, NODES, VOLUMES, Endpoint
 from fairlead_kube.errors import NotFound
+from fairlead_kube.node import Node
 from fairlead_kube.store import Store
 
 R = TypeVar("R", bound=Resource[Any, Any])
@@ -30,7 +31,8 @@ class View:
         self.backends: Store[Backend] = Store()
         self.volumes: Store[Volume] = Store()
         self.attachments: Store[Attachment] = Store()
-        self.nodes: Store[NodeConnector] = Store()
+        self.connectors: Store[NodeConnector] = Store()
+        self.nodes: Store[Node] = Store()
         self.attachments_of_volume = self.attachments.index(lambda a: (a.metadata.namespace, a.spec.volume_name))
         self.attachments_by_uid = self.attachments.index(lambda a: a.metadata.uid)
         self.attachments_by_handle = self.attachments.index(lambda a: a.handle)
@@ -52,14 +54,16 @@ class View:
             Backend: self.backends,
             Volume: self.volumes,
             Attachment: self.attachments,
-            NodeConnector: self.nodes,
+            NodeConnector: self.connectors,
+            Node: self.nodes,
         }
         return stores[type(item)]
 
     async def relist(self, client: KubeClient) -> None:
         """Read everything live and take it as the truth: what a broken watch never told is repaired here."""
         await _relist(client, BACKENDS, self.backends)
-        await _relist(client, NODE_CONNECTORS, self.nodes)
+        await _relist(client, NODE_CONNECTORS, self.connectors)
+        await _relist(client, NODES, self.nodes)
         await _relist(client, VOLUMES, self.volumes)
         await _relist(client, ATTACHMENTS, self.attachments)
 
@@ -75,13 +79,31 @@ class View:
         self.volumes.apply(found)
         return found
 
-    async def node(self, client: KubeClient, name: str) -> NodeConnector | None:
+    async def connector(self, client: KubeClient, node: str) -> NodeConnector | None:
         """Return the NodeConnector; a miss is confirmed by a live read."""
-        found = self.nodes.get(name)
+        found = self.connectors.get(node)
         if found is not None:
             return found
         try:
-            found = await client.get(NODE_CONNECTORS, name)
+            found = await client.get(NODE_CONNECTORS, node)
+        except NotFound:
+            return None
+        self.connectors.apply(found)
+        return found
+
+    async def node(self, client: KubeClient, name: str, *, known: str | None) -> Node | None:
+        """Return the Node, if the cluster has it.
+
+        Args:
+            client: to ask with.
+            name: of the node.
+            known: its uid, when it was there once: only then is a miss worth a live read.
+        """
+        found = self.nodes.get(name)
+        if found is not None or known is None:
+            return found
+        try:
+            found = await client.get(NODES, name)
         except NotFound:
             return None
         self.nodes.apply(found)

@@ -77,7 +77,7 @@ class VolumeReconciler:
             except EFFECT_ERRORS as error:
                 if passes_by_itself(error) and self._service.queue.failures(key) < _QUIET_FAILURES:
                     raise Again from error
-                failure = failure_of(error)
+                failure = dataclasses.replace(failure_of(error), tries=self._service.queue.failures(key) + 1)
                 _log.warning("%s: %s: %s", key, type(step).__name__, failure.message)
         raise Again
 
@@ -105,6 +105,9 @@ class VolumeReconciler:
 
     def _refusal(self, volume: Volume) -> Failure | None:
         backend = self._service.view.backends.get(self._service.backend)
+        if backend is not None and backend.deleting:
+            message = f"Backend {self._service.backend!r} is being deleted and takes no new volumes"
+            return Failure(reason=Reason.BACKEND_NOT_READY, message=message)
         allowed = backend.spec.allowed_namespaces if backend is not None else None
         namespace = volume.metadata.namespace
         if allowed is not None and namespace not in allowed:

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from fairlead_crds.conditions import READY, Reason
 from fairlead_crds.credentials import KeyRing
@@ -81,6 +81,7 @@ class BackendWorker:
             writer=self._writer,
             recorder=self._recorder,
             queue=queue,
+            patience=timedelta(seconds=self._settings.patience),
         )
         attachments, volumes = AttachmentReconciler(service), VolumeReconciler(service)
 
@@ -214,7 +215,10 @@ class BackendWorker:
         mark = service.book.mark()
         async with asyncio.timeout(EFFECT_TIMEOUT):
             listing = await service.driver.list_exports()
-        self._foreign = tuple(sorted(listing.foreign))
+        foreign = tuple(sorted(listing.foreign))
+        if foreign != self._foreign:
+            self._foreign = foreign
+            service.queue.add(Key("Backend", "", self.backend), Priority.CHANGE)
         states: dict[str, ExportState] = {}
         for handle, export in listing.ours.items():
             state = state_of(export)
@@ -265,15 +269,17 @@ class BackendWorker:
         backend = self._view.backends.get(self.backend)
         if backend is None:
             return
-        in_use = any(map(self._is_ours, self._view.volumes)) or any(map(self._is_ours, self._view.attachments))
-        if backend.deleting and not in_use:
+        volumes = sum(map(self._is_ours, self._view.volumes))
+        attachments = sum(map(self._is_ours, self._view.attachments))
+        if backend.deleting and not volumes and not attachments:
             if backend.guarded:
                 await self._writer.finalize(backend)
             return
         if not backend.guarded and not backend.deleting:
             backend = await self._writer.guard(backend)
         stats = await self._stats(service)
-        wanted = self._backend_status(service, backend, stats)
+        users = f"{volumes} Volumes and {attachments} Attachments" if backend.deleting else None
+        wanted = self._backend_status(service, backend, stats, users)
         if wanted != backend.status:
             written = await self._writer.status(backend, wanted)
             if service.unready is not None:
@@ -290,10 +296,15 @@ class BackendWorker:
         except DriverUnavailable:
             return None
 
-    def _backend_status(self, service: Service, backend: Backend, stats: Stats | None) -> BackendStatus:
+    def _backend_status(
+        self, service: Service, backend: Backend, stats: Stats | None, users: str | None
+    ) -> BackendStatus:
         before, capabilities = backend.status, service.driver.capabilities
         generation, now = backend.metadata.generation, datetime.now(UTC)
-        if service.unready is None:
+        if users is not None:
+            holds, reason = service.unready is None, Reason.HELD
+            message = f"is being deleted and waits for {users}, which stay served; delete those first"
+        elif service.unready is None:
             holds, reason, message = True, Reason.SERVING, f"driver {backend.spec.driver} is at work"
         else:
             holds, reason, message = False, Reason.DRIVER_UNAVAILABLE, service.unready

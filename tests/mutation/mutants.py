@@ -44,16 +44,16 @@ MUTANTS = (
         "ledger released before the unexport",
         (
             Edit(
-                f"{_OPERATOR}/core/attachment.py",
+                f"{_OPERATOR}/core/detach.py",
                 """    if not facts.done.unexported:
         if facts.unready is not None:
-            return _failing(facts, AttachmentPhase.DETACHING, _unready(facts))
+            return phrases.failing(facts, AttachmentPhase.DETACHING, phrases.unready(facts))
         polite""",
                 """    if facts.volume is not None and (early := facts.volume.status.attachments):
         return steps.Release(early[0], ledger.without_holder(facts.volume, early[0].uid))
     if not facts.done.unexported:
         if facts.unready is not None:
-            return _failing(facts, AttachmentPhase.DETACHING, _unready(facts))
+            return phrases.failing(facts, AttachmentPhase.DETACHING, phrases.unready(facts))
         polite""",
             ),
         ),
@@ -63,7 +63,7 @@ MUTANTS = (
         "finalizer removed before the ledger",
         (
             Edit(
-                f"{_OPERATOR}/core/attachment.py",
+                f"{_OPERATOR}/core/detach.py",
                 "        return steps.Release(holder, ledger.without_holder(facts.volume, holder.uid))\n",
                 "        return steps.Finalize()\n",
             ),

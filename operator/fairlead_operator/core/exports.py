@@ -15,7 +15,8 @@ class ExportState:
     initiator: str | None
     access_mode: AccessMode | None
     complete: bool
-    sessions: int = 0
+    sessions: tuple[str, ...] = ()
+    """Who is logged in, in words: `initiator from address`."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -77,9 +77,15 @@ class Finalize:
 
 @dataclass(frozen=True)
 class Expire:
-    """Delete an Attachment that has ended by itself: refused long ago, or a reservation past its time."""
+    """Delete an Attachment that has ended by itself: refused long ago, a reservation past its time, a node gone.
+
+    Attributes:
+        reason: one word from the closed list.
+        message: for a person; the evidence.
+    """
 
     reason: Reason
+    message: str
 
 
 @dataclass(frozen=True)
