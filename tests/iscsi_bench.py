@@ -8,11 +8,19 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 from fairlead_operator.drivers import tgt_process, tgt_protocol
-from fairlead_operator.drivers.base import ConnectionInfo, Credentials
+from fairlead_operator.drivers.base import AccessMode, BackendVolume, ConnectionInfo, Credentials, ExportRequest
 from fairlead_operator.drivers.iscsi_tgt import IscsiTgtDriver
 from fairlead_operator.drivers.tgt_daemon import end_tgtd
+from fairlead_operator.drivers.tgt_listing import Target, parse_targets
 from fairlead_operator.drivers.tgt_socket import exchange, peer_pid
 from iscsi import Access, Initiator, login, read_pattern, write_pattern
+from iscsi_wire import WireInitiator
+from waiting import eventually
+
+PASSWORD = "Secret-of-the-test"
+NODE = "iqn.2026-11.dev.fairlead.test:node"
+OTHER_NODE = "iqn.2026-11.dev.fairlead.test:other"
+PREFIX = "iqn.2026-11.dev.fairlead"
 
 
 def free_port() -> int:
@@ -99,3 +107,65 @@ def _access(info: ConnectionInfo, credentials: Credentials | None, initiator: st
     if credentials is None:
         return Access.of(info.data, initiator)
     return Access.of(info.data, initiator, credentials.username, credentials.password)
+
+
+async def in_charge(backend: TgtBackend, number: int) -> IscsiTgtDriver:
+    driver = backend.driver()
+    await driver.start()
+    await driver.fence(f"{number}-test")
+    return driver
+
+
+async def request_for(
+    driver: IscsiTgtDriver, *, handle: str = "att-1", node: str = NODE, size: int = 16 << 20
+) -> ExportRequest:
+    volume = BackendVolume(handle="vol-1", size=size)
+    await driver.create_volume(volume)
+    return ExportRequest(
+        handle=handle,
+        volume=volume,
+        connector={"initiator": node},
+        access_mode=AccessMode.READ_WRITE,
+        credentials=Credentials(username=handle, password=PASSWORD),
+    )
+
+
+def access(backend: TgtBackend, handle: str = "att-1", node: str = NODE, password: str | None = PASSWORD) -> Access:
+    return Access(
+        portal=f"127.0.0.1:{backend.port}",
+        target=f"{PREFIX}:{handle}",
+        initiator=node,
+        username=handle if password else None,
+        password=password,
+    )
+
+
+def by_wire(backend: TgtBackend, *, handle: str = "att-1", receive_buffer: int | None = None) -> WireInitiator:
+    return WireInitiator(
+        portal=f"127.0.0.1:{backend.port}",
+        target=f"{PREFIX}:{handle}",
+        initiator=NODE,
+        receive_buffer=receive_buffer,
+    )
+
+
+def unsent(port: int) -> int:
+    """Bytes that wait behind a closed window in connections of that local port (/proc/net/tcp, timer 04)."""
+    rows = (line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:])
+    return sum(int(row[4][:8], 16) for row in rows if row[1].endswith(f":{port:04X}") and row[5].startswith("04:"))
+
+
+async def nothing_goes_out(port: int) -> None:
+    """Wait until tgtd has filled its send buffer: it grows until then."""
+    seen = [0]
+
+    def stands_still() -> bool:
+        seen.append(unsent(port))
+        return seen[-1] > 0 and len(seen) > 5 and len(set(seen[-5:])) == 1
+
+    await eventually(stands_still, what="the node's window is closed and the send buffer is full")
+
+
+async def only_target(backend: TgtBackend) -> Target:
+    (target,) = parse_targets(await backend.ask(tgt_protocol.target_show()))
+    return target
