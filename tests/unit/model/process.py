@@ -1,0 +1,195 @@
+"""An operator process: the real runtime, workers and reconcilers, on an event loop that only the test drives."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from fairlead_crds.kinds import KINDS
+from fairlead_kube.client import KubeClient
+from fairlead_operator.lease import Tenure
+from fairlead_operator.runtime import Runtime
+from fairlead_operator.settings import Settings
+from unit.model.api_server import ApiServer
+from unit.model.calls import Call, transmit
+from unit.model.virtual_time import START, VirtualTimeLoop
+
+SETTINGS = Settings(concurrency=2, sweep_interval=20.0, system_namespace="fairlead-system")
+PLURALS = [model.plural for model in KINDS]
+
+
+class ProcessLoop(VirtualTimeLoop):
+    """The loop of one process."""
+
+    process: "Process"
+
+
+class SimulatedClient(KubeClient):
+    """The real client over messages instead of HTTP."""
+
+    def __init__(self, server: ApiServer) -> None:
+        self._server = server
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        body: Any = None,
+        content_type: str = "application/json",
+        headers: Mapping[str, str] | None = None,
+        timeout: float = 0,
+    ) -> Any:
+        """Send one request."""
+        del headers, timeout
+        if path.endswith("/events"):
+            # Nothing reads them, and nobody waits for them.
+            return body
+        process: Process = asyncio.get_running_loop().process  # type: ignore[attr-defined]
+        server, who = self._server, process.name
+
+        def arrive() -> Any:
+            now = process.clock().isoformat().replace("+00:00", "Z")
+            return server.request(who, method, path, params=params or {}, body=body, content_type=content_type, now=now)
+
+        return await transmit("api", f"{method} {path}", arrive, changes=method != "GET")
+
+
+class SimulatedElection:
+    """A campaign for a Lease. The world decides who wins; see `World.elect`."""
+
+    def __init__(self, process: "Process", lease: str, work: Callable[[Tenure], Awaitable[None]]) -> None:
+        self.process = process
+        self.lease = lease
+        self._work = work
+        self.tenure: Tenure | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Begin to campaign."""
+        self.process.elections[self.lease] = self
+
+    async def stop(self) -> None:
+        """End the tenure if there is one, and the campaign."""
+        if self.process.elections.get(self.lease) is self:
+            del self.process.elections[self.lease]
+        self.retire()
+        if self._task is not None:
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    @property
+    def at_work(self) -> bool:
+        """Whether the work of a tenure, ended or not, is still going on."""
+        return self._task is not None and not self._task.done()
+
+    @property
+    def in_office(self) -> bool:
+        """Whether nobody else may be elected."""
+        return self.at_work and self.tenure is not None and self.tenure.valid
+
+    def win(self, epoch: str) -> None:
+        """Begin a tenure."""
+        self.tenure = Tenure(self.lease, epoch)
+        self.tenure.extend(float("inf"))
+        self._task = self.process.loop.create_task(self._run(self.tenure))
+
+    async def _run(self, tenure: Tenure) -> None:
+        try:
+            await self._work(tenure)
+        except Exception as error:
+            self.process.ended.append(error)
+        finally:
+            tenure.end()
+
+    def retire(self) -> None:
+        """Notice that the tenure is over: stop working."""
+        if self.tenure is not None:
+            self.tenure.end()
+        if self._task is not None:
+            self._task.cancel()
+
+
+class SimulatedRuntime(Runtime):
+    """The real runtime, with campaigns that the world decides."""
+
+    def __init__(self, process: "Process", client: KubeClient) -> None:
+        self._process = process
+        super().__init__(SETTINGS, client)
+
+    def _election(self, lease: str, work: Any) -> Any:
+        return SimulatedElection(self._process, lease, work)
+
+
+class Process:
+    """An operator process from its start to its end."""
+
+    def __init__(self, name: str, server: ApiServer, *, time: float, late: list[Call]) -> None:
+        self.name = name
+        self.server = server
+        self.loop = ProcessLoop(time=time)
+        self.loop.process = self
+        self.stopped = False
+        self.in_flight: list[Call] = []
+        self._late = late
+        self.ended: list[Exception] = []
+        self.elections: dict[str, SimulatedElection] = {}
+        # Where in each watch it is; None: it has to list first.
+        self.cursors: dict[str, int | None] = dict.fromkeys(PLURALS)
+        self.runtime = SimulatedRuntime(self, SimulatedClient(server))
+        self.loop.create_task(self.runtime.start())
+        self.run()
+
+    def clock(self) -> datetime:
+        """The present."""
+        return START + timedelta(seconds=self.loop.time())
+
+    def run(self) -> None:
+        """Let it do what it can, unless it is stopped."""
+        if not self.stopped:
+            self.loop.settle()
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass. A stopped process finds its timers overdue when it goes on."""
+        if self.stopped:
+            self.loop.jump(seconds)
+        else:
+            self.loop.advance(seconds)
+
+    def answer(self, call: Call) -> None:
+        """Give a call its answer."""
+        assert call.answer is not None
+        self.in_flight.remove(call)
+        call.answer()
+        self.run()
+
+    def give_up(self, call: Call) -> None:
+        """Nobody waits for the answer any more; the message may still arrive."""
+        if call in self.in_flight:
+            self.in_flight.remove(call)
+            if call.answer is None:
+                self._late.append(call)
+
+    def behind(self, plural: str) -> bool:
+        """Whether its watch of that kind has something to tell."""
+        cursor = self.cursors[plural]
+        return cursor is None or cursor < len(self.server.events[plural])
+
+    def watch(self, plural: str) -> None:
+        """Take the next watch event of that kind, or the list that a watch begins with."""
+        events, cursor = self.server.events[plural], self.cursors[plural]
+        if cursor is None:
+            # As kopf does it: everything that is there, and no word of what is not there any more.
+            self.cursors[plural] = len(events)
+            items = list(self.server.all(plural))
+            self.loop.call_soon(lambda: [self.runtime.deliver(item) for item in items])
+        else:
+            self.cursors[plural] = cursor + 1
+            event = events[cursor]
+            take = self.runtime.forget if event.type == "DELETED" else self.runtime.deliver
+            self.loop.call_soon(take, event.item)
+        self.run()
+
+    def lose_watch(self, plural: str) -> None:
+        """The watch breaks, too late to go on from where it was."""
+        self.cursors[plural] = None

@@ -1,0 +1,257 @@
+"""What must hold: at each write, after each step, and when everything is at rest."""
+
+from collections import Counter, deque
+from collections.abc import Iterable
+
+from fairlead_crds.conditions import ADMITTED, EXPORTED, READY, Reason, find, is_true
+from fairlead_crds.kinds import Attachment, AttachmentPhase, DeletionPolicy, Holder, Volume
+from fairlead_operator.core import ledger
+from fairlead_operator.core.exports import effective_mode
+from unit.model.api_server import ApiServer, Write
+from unit.model.array import Array, Exported
+
+
+class Promises:
+    """Watches what is written and what is reachable. Faults are collected in `broken`, because a write that breaks a
+    promise happens deep inside of the code under test, which would take an exception for the server's answer."""
+
+    def __init__(self, array: Array, counts: Counter[str]) -> None:
+        self._array = array
+        self._counts = counts
+        self.server: ApiServer
+        self.broken: list[str] = []
+        self.trace: deque[str] = deque(maxlen=60)
+        """The latest of what happened, for the report of a failure."""
+        self.attachments: dict[str, Attachment] = {}
+        self.volumes: dict[str, Volume] = {}
+        self.forced: set[str] = set()
+        """uids of objects whose finalizer somebody tore off: for these the promises are void until repaired."""
+
+    # --- at each write -----------------------------------------------------------------------------------------------
+
+    def on_write(self, write: Write) -> None:
+        """Look at a change of an object."""
+        item = write.after or write.before
+        self.trace.append(f"   {write.who}: {_phrase(write)}")
+        operator = write.who.startswith("operator")
+        if isinstance(item, Volume):
+            self.volumes[item.metadata.uid] = item
+            self._on_volume(write, operator=operator)
+        elif isinstance(item, Attachment):
+            self.attachments[item.metadata.uid] = item
+            self._on_attachment(write, operator=operator)
+
+    def _on_volume(self, write: Write, *, operator: bool) -> None:
+        before, after = write.before, write.after
+        old = {h.uid: h for h in before.status.attachments} if before is not None else {}
+        new = {h.uid: h for h in after.status.attachments} if after is not None else {}
+        name = (after or before).metadata.name
+        if after is None:
+            if old and operator:
+                self.broken.append(f"Volume {name} was let go while {ledger.describe(old.values())} held it")
+            return
+        if old.keys() == new.keys():
+            return
+        self._require(operator and write.by_version, f"the ledger of {name} was not changed by compare-and-swap")
+        added, removed = new.keys() - old.keys(), old.keys() - new.keys()
+        self._require(len(added) + len(removed) == 1, f"the ledger of {name} lost {removed} and gained {added} at once")
+        for uid in removed:
+            self._counts["released"] += 1
+            self._require(
+                old[uid].handle not in self._array.exports, f"{old[uid].name} was released while its export was live"
+            )
+        if added:
+            self._counts["admitted"] += 1
+            self._require(not after.deleting, f"Volume {name} was given away while it was being deleted")
+            self._require(
+                _compatible(after, new.values()), f"Volume {name} was given to {ledger.describe(new.values())}"
+            )
+            if len(new) > 1:
+                self._counts["shared by multi-attach" if after.spec.multi_attach else "shared for a migration"] += 1
+
+    def _on_attachment(self, write: Write, *, operator: bool) -> None:
+        before, after = write.before, write.after
+        if before is None:
+            return
+        name, uid = before.metadata.name, before.metadata.uid
+        live = self._array.exports.get(before.handle)
+        if operator and before.guarded and (after is None or not after.guarded):
+            self._counts["finalized"] += 1
+            self._require(before.deleting, f"{name} lost its finalizer without being deleted")
+            self._require(live is None, f"{name} lost its finalizer while its export was live")
+            self._require(not self._holders(uid), f"{name} lost its finalizer while a ledger named it")
+        if after is None:
+            return
+        if operator and after.deleting and not before.deleting:
+            expired = after.status.rejected_at is None
+            self._counts["expired" if expired else "refused one removed"] += 1
+            self._require(
+                not expired or after.status.attached_at is None, f"{name} expired though it was exported once"
+            )
+        if after.status.rejected_at is not None and before.status.rejected_at is None:
+            self._counts[f"rejected {after.status.history[-1].reason}"] += 1
+            self._require(live is None, f"{name} was refused while its export was live")
+        if is_true(after.status.conditions, EXPORTED) and not is_true(before.status.conditions, EXPORTED):
+            self._counts["exported"] += 1
+            held = self._holders(uid) or after.status.volume_uid in self.forced
+            self._require(bool(held), f"{name} was told that it is exported, and no ledger names it")
+            self._require(after.status.connection_info is not None, f"{name} was told no connection")
+
+    # --- after each step ---------------------------------------------------------------------------------------------
+
+    def check(self) -> None:
+        """Raise what was found at a write, then look at what is reachable now."""
+        for handle, volume in self._volumes_by_handle().items():
+            reaching = self._array.reaching(handle)
+            if len(reaching) > 1:
+                self._check_reachable(volume, reaching)
+        for handle, export in self._array.exports.items():
+            self._check_owned(handle, export)
+        if self.broken:
+            raise AssertionError("\n".join([*self.trace, *self.broken]))
+
+    def _check_reachable(self, volume: Volume, reaching: dict[str, Exported]) -> None:
+        nodes = {n for e in reaching.values() for n in (e.initiator, *e.sessions) if n is not None}
+        owners = [a for a in self.attachments.values() if a.handle in reaching]
+        instances = {a.spec.instance_id for a in owners}
+        migration = len(instances) == 1 and None not in instances
+        void = any(a.metadata.uid in self.forced or a.status.volume_uid in self.forced for a in owners)
+        allowed = volume.spec.multi_attach or migration or void
+        self._require(len(nodes) < 2 or allowed, f"Volume {volume.metadata.name} is reachable by {sorted(nodes)}")
+
+    def _check_owned(self, handle: str, export: Exported) -> None:
+        owner = next((a for a in self.attachments.values() if a.handle == handle), None)
+        if owner is None:
+            self.broken.append(f"nobody ever asked for export {handle}")
+            return
+        uid = owner.metadata.uid
+        volume_uids = {owner.status.volume_uid, *(v.metadata.uid for v in self._by_handle(export.volume))}
+        if uid in self.forced or self.forced & volume_uids:
+            return
+        self._require(self._current(owner) is not None, f"{owner.metadata.name} is gone and its export is live")
+        self._require(bool(self._holders(uid)), f"{owner.metadata.name} is exported and no ledger names it")
+
+    # --- at rest -----------------------------------------------------------------------------------------------------
+
+    def check_at_rest(self) -> None:
+        """Ledger, exports and specs agree; who waits says for whom; nothing else is left."""
+        for volume in self.server.all("volumes"):
+            self._check_volume(volume)
+        for attachment in self.server.all("attachments"):
+            self._check_attachment(attachment)
+        for handle in self._array.exports:
+            if not any(a.handle == handle for a in self.server.all("attachments")):
+                self.broken.append(f"export {handle} belongs to nobody")
+        for volume in self.volumes.values():
+            uid = volume.metadata.uid
+            if self.server.volume_with(uid) is None and uid not in self.forced:
+                kept = volume.spec.deletion_policy is DeletionPolicy.RETAIN or volume.spec.source is not None
+                gone = volume.handle not in self._array.volumes
+                self._require(gone or kept, f"Volume {volume.metadata.name} is gone and its data are not")
+        self.check()
+
+    def _check_volume(self, volume: Volume) -> None:
+        name = volume.metadata.name
+        for holder in volume.status.attachments:
+            owner = self.server.attachment_with(holder.uid)
+            self._require(owner is not None, f"the ledger of {name} names {holder.name}, which is gone")
+        if volume.deleting:
+            self._require(bool(volume.status.attachments), f"Volume {name} is free and cannot be deleted")
+        ready = find(volume.status.conditions, READY)
+        self._require(ready is not None, f"Volume {name} does not say how it is")
+        if ready is not None and ready.reason == Reason.PROVISIONED:
+            size = self._array.volumes.get(volume.handle)
+            self._require(size is not None and size >= volume.spec.size_bytes, f"Volume {name} is not what it says")
+
+    def _check_attachment(self, attachment: Attachment) -> None:
+        name, spec, status = attachment.metadata.name, attachment.spec, attachment.status
+        export = self._array.exports.get(attachment.handle)
+        self._require(not attachment.deleting, f"{name} cannot be deleted: {status.phase}, {_said(attachment)}")
+        if status.rejected_at is not None:
+            self._require(export is None, f"{name} is refused and exported")
+            return
+        volume = self.server.find("volumes", spec.volume_name)
+        if volume is None or ledger.holder_of(volume, attachment.metadata.uid) is None:
+            self._require(export is None, f"{name} holds nothing and is exported")
+            admitted = find(status.conditions, ADMITTED)
+            self._require(
+                admitted is not None and not is_true(status.conditions, ADMITTED), f"{name} says not why it waits"
+            )
+            ready = volume is not None and is_true(volume.status.conditions, READY) and not volume.deleting
+            if ready and not ledger.in_the_way(volume, attachment):
+                self.broken.append(f"{name} could have {volume.metadata.name} and does not get it: {_said(attachment)}")
+            return
+        initiator = self._initiator(attachment)
+        if initiator is None:
+            self._require(export is None, f"{name} is reserved and exported")
+            return
+        if volume.handle not in self._array.volumes:
+            return
+        mode = effective_mode(volume, spec, self._connector(attachment))
+        wanted = (volume.handle, initiator, mode, True)
+        found = (export.volume, export.initiator, export.mode, export.intact) if export else None
+        self._require(found == wanted, f"{name} is exported as {found}, not as {wanted}: {_said(attachment)}")
+        self._require(
+            is_true(status.conditions, EXPORTED), f"{name} does not say that it is exported: {_said(attachment)}"
+        )
+        self._require(status.observed_generation == attachment.metadata.generation, f"{name} speaks of an older spec")
+        phase = AttachmentPhase.COMPLETED if spec.completed else AttachmentPhase.EXPORTED
+        self._require(status.phase is phase, f"{name} is {status.phase}, not {phase}")
+
+    # --- looking up --------------------------------------------------------------------------------------------------
+
+    def _connector(self, attachment: Attachment) -> object:
+        if attachment.spec.node_name is None:
+            return attachment.spec.connector
+        node = self.server.find("nodeconnectors", attachment.spec.node_name, "")
+        return node.spec.connector if node is not None else None
+
+    def _initiator(self, attachment: Attachment) -> str | None:
+        connector = self._connector(attachment)
+        return connector.get("initiator") if isinstance(connector, dict) else None
+
+    def _holders(self, uid: str) -> list[Holder]:
+        return [h for v in self.server.all("volumes") for h in v.status.attachments if h.uid == uid]
+
+    def _current(self, attachment: Attachment) -> Attachment | None:
+        return self.server.attachment_with(attachment.metadata.uid)
+
+    def _volumes_by_handle(self) -> dict[str, Volume]:
+        return {v.handle: v for v in self.volumes.values()}
+
+    def _by_handle(self, handle: str | None) -> list[Volume]:
+        return [v for v in self.volumes.values() if v.handle == handle]
+
+    def _require(self, holds: bool, otherwise: str) -> None:
+        if not holds:
+            self.broken.append(otherwise)
+
+
+def _compatible(volume: Volume, holders: Iterable[Holder]) -> bool:
+    """The safety rule, said once more and independently of the code under test."""
+    instances = [h.instance_id for h in holders]
+    return volume.spec.multi_attach or len(instances) < 2 or (len(set(instances)) == 1 and instances[0] is not None)
+
+
+def _said(attachment: Attachment) -> str:
+    return "; ".join(f"{c.type}={c.status} {c.reason}: {c.message}" for c in attachment.status.conditions)
+
+
+def _phrase(write: Write) -> str:
+    before, after = write.before, write.after
+    item = after or before
+    what = f"{item.kind} {item.metadata.name} {item.metadata.uid}"
+    if before is None or after is None:
+        return f"{what} {'is new' if before is None else 'is gone'}"
+    parts = []
+    if before.metadata.finalizers != after.metadata.finalizers:
+        parts.append(f"finalizers {after.metadata.finalizers}")
+    if before.deleting != after.deleting:
+        parts.append("deleting")
+    if before.spec != after.spec:
+        parts.append(f"spec {after.spec.wire()}")
+    if isinstance(after, Volume) and before.status.attachments != after.status.attachments:
+        parts.append(f"ledger {[h.name for h in after.status.attachments]}")
+    if isinstance(after, Attachment) and before.status != after.status:
+        parts.append(f"{after.status.phase} {_said(after)}")
+    return f"{what}: {', '.join(parts)}"

@@ -1,0 +1,128 @@
+"""The life cycles in a simulated world: whatever happens, in whatever order, the promises hold.
+
+See docs/model.md for what is simulated, what is promised, and how to replay a failure.
+"""
+
+import os
+import random
+import sys
+
+import pytest
+from hypothesis import HealthCheck, seed, settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from fairlead_operator import attachments, registry, unplaced, volumes, worker
+from unit.model import world
+from unit.model.machine import AnyLife
+from unit.model.virtual_time import LoopClock
+
+LIVES = int(os.environ.get("FAIRLEAD_MODEL_LIVES", "250"))
+EVENTS = int(os.environ.get("FAIRLEAD_MODEL_EVENTS", "80"))
+SEED = os.environ.get("FAIRLEAD_MODEL_SEED", "1")
+"""`random`: another one each time."""
+
+FEWEST_STEPS = 10_000
+
+
+@pytest.fixture
+def simulated(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The clock, and the driver among the installed ones: the two places where the operator asks the machine itself."""
+    monkeypatch.setattr(registry, "entry_points", lambda group: [world.DRIVER])
+    for module in (attachments, volumes, worker, unplaced):
+        monkeypatch.setattr(module, "datetime", LoopClock)
+
+
+@pytest.mark.usefixtures("simulated")
+def test_the_promises_hold_whatever_happens(capsys: pytest.CaptureFixture[str]) -> None:
+    """Matrix: what people do x what goes astray x what dies, stops or is replaced, in any order.
+
+    Fails too when some kind of event never came up, so that a run that tried little does not count.
+    """
+    number = random.SystemRandom().randrange(10**6) if SEED == "random" else int(SEED)
+    AnyLife.counts.clear()
+    AnyLife.steps = 0
+    how = settings(
+        max_examples=LIVES,
+        stateful_step_count=EVENTS,
+        deadline=None,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+    )
+    try:
+        run_state_machine_as_test(seed(number)(AnyLife), settings=how)
+    finally:
+        with capsys.disabled():
+            _report(number)
+    missing = sorted(EXPECTED - {name for name, count in AnyLife.counts.items() if count})
+    assert not missing, f"never came up with seed {number}: {missing}"
+    assert LIVES < 250 or AnyLife.steps >= FEWEST_STEPS, f"only {AnyLife.steps} steps"
+
+
+def _report(number: int) -> None:
+    counts = AnyLife.counts
+    out = [f"\nmodel: seed {number}, {LIVES} lives, {AnyLife.steps} steps"]
+    out += [f"  {counts[name]:7d}  {name}" for name in sorted(counts)]
+    print("\n".join(out), file=sys.stderr, flush=True)
+
+
+EXPECTED = {
+    # What people do
+    "create volume by kubectl",
+    "create volume by rest",
+    "change volume",
+    "delete volume",
+    "create attachment by kubectl",
+    "create attachment by rest",
+    "connector changed",
+    "connector cleared",
+    "change access mode",
+    "complete",
+    "delete attachment",
+    "finalizer of attachments torn off",
+    "finalizer of volumes torn off",
+    "change node",
+    "delete node",
+    # What the operator makes of it
+    "admitted",
+    "shared by multi-attach",
+    "shared for a migration",
+    "exported",
+    "rejected VolumeInUse",
+    "rejected VolumeDeleted",
+    "expired",
+    "refused one removed",
+    "released",
+    "finalized",
+    "take-over at rest",
+    # What goes astray
+    "call arrived, answer under way",
+    "answer of the api lost",
+    "answer of the array lost",
+    "request to the api lost",
+    "request to the array lost",
+    "export half made",
+    "array refused",
+    "late arrival at the api",
+    "late arrival at the array",
+    "watch lost",
+    # What dies, stops or is replaced
+    "operator killed",
+    "operator killed after an effect",
+    "operator started",
+    "operator stopped",
+    "operator continued",
+    "holder stopped in the act",
+    "take-over",
+    "take-over from one still at work",
+    "deposed holder noticed",
+    "a fenced holder's call was refused",
+    "tenure ended by itself",
+    "daemon down",
+    "daemon up",
+    "daemon restarted",
+    "export altered by hand",
+    "login",
+    "logout",
+    "a short while passes",
+    "a long while passes",
+}
