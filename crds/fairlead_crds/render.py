@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from fairlead_crds import policies
+from fairlead_crds.chart import chart_files
 from fairlead_crds.definitions import definition
 from fairlead_crds.kinds import KINDS
 from fairlead_crds.reference import reference
@@ -39,7 +40,11 @@ _Dumper.add_representer(str, _text)
 
 def to_yaml(documents: Iterable[Any]) -> str:
     """Return the documents as YAML under the header that says where they come from."""
-    return f"# {_ORIGIN}\n" + yaml.dump_all(documents, Dumper=_Dumper, sort_keys=False, width=120, explicit_start=True)
+    return f"# {_ORIGIN}\n{_plain(documents)}"
+
+
+def _plain(documents: Iterable[Any]) -> str:
+    return yaml.dump_all(documents, Dumper=_Dumper, sort_keys=False, width=120, explicit_start=True)
 
 
 def generated() -> dict[Path, str]:
@@ -48,7 +53,7 @@ def generated() -> dict[Path, str]:
     files = {folder / f"{kind.plural}.yaml": to_yaml([definition(kind)]) for kind in KINDS}
     files[folder / "policies" / "admission.yaml"] = to_yaml(policies.manifests())
     files[Path("docs/reference/resources.md")] = f"<!-- {_ORIGIN} -->\n\n{reference()}"
-    return files
+    return files | chart_files(_plain, _ORIGIN)
 
 
 def stale(root: Path) -> list[Path]:

@@ -12,6 +12,7 @@ from fairlead_crds import names
 from fairlead_crds.kinds import KINDS, Resource
 from fairlead_kube.node import Node
 from fairlead_operator.faultpoints import faultpoint
+from fairlead_operator.login import log_in
 from fairlead_operator.runtime import Runtime
 
 NEVER_USED_FINALIZER = f"{names.GROUP}/not-used"
@@ -41,7 +42,7 @@ def make_registry(runtime: Runtime) -> kopf.OperatorRegistry:
 
     @kopf.on.login(registry=registry)
     def login(**kwargs: Any) -> kopf.ConnectionInfo | None:
-        return kopf.login_with_service_account(**kwargs) or kopf.login_with_kubeconfig(**kwargs)
+        return log_in(**kwargs)
 
     @kopf.on.startup(registry=registry)
     async def start(**_: Any) -> None:

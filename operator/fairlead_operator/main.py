@@ -22,13 +22,16 @@ async def run(settings: Settings) -> None:
         runtime = Runtime(settings, client)
         liveness = None
         if settings.health_port is not None:
-            liveness = f"http://{settings.health_host}:{settings.health_port}/healthz"
+            host = f"[{settings.health_host}]" if ":" in settings.health_host else settings.health_host
+            liveness = f"http://{host}:{settings.health_port}/healthz"
         async with _declaring(client, settings):
             await kopf.operator(
                 registry=make_registry(runtime),
                 settings=make_settings(),
                 clusterwide=True,
                 standalone=True,
+                # Of no use without peering; but kopf would look for the user's name, which a container's user has not.
+                identity=settings.identity,  # type: ignore[arg-type]  # kopf's type of it is not public
                 liveness_endpoint=liveness,
             )
 

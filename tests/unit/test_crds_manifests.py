@@ -16,7 +16,10 @@ def test_a_generated_file_is_up_to_date(path: Path) -> None:
 
 
 def test_no_manifest_is_left_over() -> None:
-    found = {path.relative_to(CHECKOUT) for path in (CHECKOUT / "crds" / "manifests").rglob("*") if path.is_file()}
+    folders = ("crds/manifests", "charts/fairlead/templates/crds", "charts/fairlead/templates/admission")
+    found = {
+        path.relative_to(CHECKOUT) for folder in folders for path in (CHECKOUT / folder).rglob("*") if path.is_file()
+    }
     assert found == {path for path in generated() if path.suffix == ".yaml"}
 
 
