@@ -234,7 +234,7 @@ _ACTIONS: Final[Mapping[str, tuple[Microversion, Callable[[Act], Awaitable[Respo
     "os-attach": (MINIMUM, attach),
     "os-detach": (MINIMUM, detach),
 }
-_SINCE: Final = {name: version for name, (version, _) in _ACTIONS.items()}
+SINCE: Final = {name: version for name, (version, _) in _ACTIONS.items()}
 
 
 @router.post(
@@ -251,6 +251,6 @@ _SINCE: Final = {name: version for name, (version, _) in _ACTIONS.items()}
 )
 async def act_on(volume_id: VolumeId, call: CurrentCall, caller: CurrentCaller, facade: CurrentFacade) -> Response:
     """The body's one key names the action."""
-    _, perform = _ACTIONS[call.action(_SINCE)]
+    _, perform = _ACTIONS[call.action(SINCE)]
     volume = await facade.lookup.volume(caller, volume_id)
     return await perform(Act(call, caller, facade, volume))
