@@ -1,6 +1,7 @@
 """Reconciles Attachments of one Backend: reads what is, asks the core, does it, and writes status once."""
 
 import asyncio
+import contextlib
 import dataclasses
 import logging
 from datetime import UTC, datetime
@@ -137,8 +138,11 @@ class AttachmentReconciler:
         state = service.book.get(handle)
         polite = attachment.deleting and attachment.spec.detach_policy is DetachPolicy.WAIT_FOR_LOGOUT
         if polite and state is not None and service.unready is None:
-            state = state_of(await service.driver.get_export(handle))
-            service.book.record(handle, state)
+            # No answer is no news: what follows fails with the same cause, and says so where people look.
+            with contextlib.suppress(*EFFECT_ERRORS):
+                async with asyncio.timeout(EFFECT_TIMEOUT):
+                    state = state_of(await service.driver.get_export(handle))
+                service.book.record(handle, state)
         return state
 
     async def _perform(self, facts: AttachmentFacts, step: steps.AttachmentStep) -> Done:
