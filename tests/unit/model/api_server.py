@@ -13,12 +13,13 @@ from typing import Any
 from fairlead_crds.kinds import KINDS, Attachment, Resource, Volume
 from fairlead_kube.client import JSON_PATCH
 from fairlead_kube.errors import AlreadyExists, Conflict, Invalid, NotFound
+from fairlead_kube.node import Node
 
 Body = Mapping[str, Any]
 Place = tuple[str, str, str]
 """(plural, namespace, name)"""
 
-_MODELS: dict[str, type[Resource[Any, Any]]] = {model.plural: model for model in KINDS}
+MODELS: dict[str, type[Resource[Any, Any]]] = {model.plural: model for model in (*KINDS, Node)}
 
 
 @dataclass(frozen=True)
@@ -91,6 +92,13 @@ class ApiServer:
             return self._merge(who, place, body)
         raise AssertionError(f"{method} {path} is not simulated")
 
+    def lose_status(self, who: str, plural: str) -> None:
+        """Every object of the kind as a backup brings it back: without its status."""
+        for place, body in list(self._objects.items()):
+            if place[0] == plural and "status" in body:
+                bare = {key: value for key, value in body.items() if key != "status"}
+                self._store(who, place, body, bare, by_version=True)
+
     def find(self, plural: str, name: str, namespace: str = "n") -> Any:
         """Return the object as it is, or None."""
         body = self._objects.get((plural, namespace, name))
@@ -115,7 +123,7 @@ class ApiServer:
         meta = body["metadata"]
         key = (meta["uid"], meta["resourceVersion"])
         if key not in self._parsed:
-            model = _MODELS.get(plural)
+            model = MODELS.get(plural)
             self._parsed[key] = model.model_validate(body) if model is not None else body
         return self._parsed[key]
 
@@ -213,7 +221,7 @@ class ApiServer:
     def _tell(
         self, who: str, plural: str, type_: str, before: Body | None, after: Body | None, by_version: bool
     ) -> None:
-        if plural not in _MODELS:
+        if plural not in MODELS:
             return
         old = self.parse(plural, before) if before else None
         if after is not None:

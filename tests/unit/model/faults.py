@@ -12,6 +12,7 @@ from unit.model.calls import Call
 from unit.model.happenings import WHICH, event
 from unit.model.people import People
 from unit.model.process import PLURALS
+from unit.model.promises import RESTORE
 
 
 class Faults(People):
@@ -168,6 +169,18 @@ class Faults(People):
     def notice(self) -> None:
         if self.world.retire_deposed():
             self.counts["deposed holder noticed"] += 1
+
+    @event("trouble", away=st.booleans())
+    def restore(self, away: bool) -> None:
+        """Everything is brought back from a backup, which has no status, while no operator is there."""
+        for process in list(self.world.processes):
+            self.world.kill(process)
+        self.world.late.clear()
+        for plural in ("volumes", "attachments"):
+            self.world.server.lose_status(RESTORE, plural)
+        self.world.array.down |= away
+        self.world.start()
+        self.counts["restored without status"] += 1
 
     @event("trouble")
     def restart_daemon(self) -> None:

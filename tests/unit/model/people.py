@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from fairlead_crds import names
 from fairlead_crds.kinds import AccessMode
 from fairlead_kube.errors import KubeError
+from fairlead_kube.node import OUT_OF_SERVICE
 from unit.model.happenings import WHICH, Life, event
 from unit.model.world import BACKEND, LEGACY
 
@@ -164,6 +165,18 @@ class People(Life):
         method, name = ("PATCH", "node") if exists else ("POST", "")
         body = {"metadata": {"name": "node"} if not exists else {}, "spec": spec}
         self._person("change node", method, "nodeconnectors", name, body=body, namespace="")
+
+    @event("ordinary", what=st.sampled_from(["appears", "appears", "is out of service", "goes"]))
+    def change_machine(self, what: str) -> None:
+        """The Node that `nodeName` means, as kubelet and administrators change it."""
+        if what == "goes":
+            self._person("node goes", "DELETE", "nodes", "node", namespace="")
+            return
+        taints = [{"key": OUT_OF_SERVICE}] if what != "appears" else []
+        exists = self.world.server.find("nodes", "node", "") is not None
+        body = {"metadata": {} if exists else {"name": "node"}, "spec": {"taints": taints}}
+        method, name = ("PATCH", "node") if exists else ("POST", "")
+        self._person(f"node {what}", method, "nodes", name, body=body, namespace="")
 
     @event("ordinary")
     def nothing(self) -> None:

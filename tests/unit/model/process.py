@@ -5,17 +5,16 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from fairlead_crds.kinds import KINDS
 from fairlead_kube.client import KubeClient
 from fairlead_operator.lease import Tenure
 from fairlead_operator.runtime import Runtime
 from fairlead_operator.settings import Settings
-from unit.model.api_server import ApiServer
+from unit.model.api_server import MODELS, ApiServer
 from unit.model.calls import Call, transmit
 from unit.model.virtual_time import START, VirtualTimeLoop
 
 SETTINGS = Settings(concurrency=2, sweep_interval=20.0, system_namespace="fairlead-system")
-PLURALS = [model.plural for model in KINDS]
+PLURALS = list(MODELS)
 
 
 class ProcessLoop(VirtualTimeLoop):

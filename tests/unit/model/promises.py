@@ -10,6 +10,9 @@ from fairlead_operator.core.exports import effective_mode
 from unit.model.api_server import ApiServer, Write
 from unit.model.array import Array, Exported
 
+RESTORE = "restore"
+"""Who writes when a backup is brought back."""
+
 
 class Promises:
     """Watches what is written and what is reachable. Faults are collected in `broken`, because a write that breaks a
@@ -26,6 +29,8 @@ class Promises:
         self.volumes: dict[str, Volume] = {}
         self.forced: set[str] = set()
         """uids of objects whose finalizer somebody tore off: for these the promises are void until repaired."""
+        self.unlisted: set[str] = set()
+        """uids of Attachments that were in a ledger when it was lost, until they are in one again."""
 
     # --- at each write -----------------------------------------------------------------------------------------------
 
@@ -52,6 +57,10 @@ class Promises:
             return
         if old.keys() == new.keys():
             return
+        if write.who == RESTORE:
+            self.unlisted |= old.keys()
+            return
+        self.unlisted -= new.keys()
         self._require(operator and write.by_version, f"the ledger of {name} was not changed by compare-and-swap")
         added, removed = new.keys() - old.keys(), old.keys() - new.keys()
         self._require(len(added) + len(removed) == 1, f"the ledger of {name} lost {removed} and gained {added} at once")
@@ -83,11 +92,7 @@ class Promises:
         if after is None:
             return
         if operator and after.deleting and not before.deleting:
-            expired = after.status.rejected_at is None
-            self._counts["expired" if expired else "refused one removed"] += 1
-            self._require(
-                not expired or after.status.attached_at is None, f"{name} expired though it was exported once"
-            )
+            self._on_end(after)
         if after.status.rejected_at is not None and before.status.rejected_at is None:
             self._counts[f"rejected {after.status.history[-1].reason}"] += 1
             self._require(live is None, f"{name} was refused while its export was live")
@@ -96,6 +101,20 @@ class Promises:
             held = self._holders(uid) or after.status.volume_uid in self.forced
             self._require(bool(held), f"{name} was told that it is exported, and no ledger names it")
             self._require(after.status.connection_info is not None, f"{name} was told no connection")
+
+    def _on_end(self, attachment: Attachment) -> None:
+        """The operator itself asks for the end of an Attachment."""
+        status, spec = attachment.status, attachment.spec
+        node = self.server.find("nodes", spec.node_name, "") if spec.node_name else None
+        gone = node is None or node.out_of_service or node.metadata.uid != status.node_uid
+        if status.rejected_at is not None:
+            self._counts["refused one removed"] += 1
+        elif spec.node_name and gone and (status.node_uid or node is not None):
+            self._counts["given up with its node"] += 1
+        else:
+            self._counts["expired"] += 1
+            never = status.attached_at is None and spec.reservation_ttl_seconds is not None
+            self._require(never, f"{attachment.metadata.name} expired though it was exported once, or never was to")
 
     # --- after each step ---------------------------------------------------------------------------------------------
 
@@ -126,7 +145,7 @@ class Promises:
             return
         uid = owner.metadata.uid
         volume_uids = {owner.status.volume_uid, *(v.metadata.uid for v in self._by_handle(export.volume))}
-        if uid in self.forced or self.forced & volume_uids:
+        if uid in self.forced or self.forced & volume_uids or uid in self.unlisted:
             return
         self._require(self._current(owner) is not None, f"{owner.metadata.name} is gone and its export is live")
         self._require(bool(self._holders(uid)), f"{owner.metadata.name} is exported and no ledger names it")
@@ -172,7 +191,7 @@ class Promises:
             return
         volume = self.server.find("volumes", spec.volume_name)
         if volume is None or ledger.holder_of(volume, attachment.metadata.uid) is None:
-            self._require(export is None, f"{name} holds nothing and is exported")
+            self._require(export is None, f"{name} holds nothing and is exported: {_said(attachment)}; {volume}")
             admitted = find(status.conditions, ADMITTED)
             self._require(
                 admitted is not None and not is_true(status.conditions, ADMITTED), f"{name} says not why it waits"
@@ -183,7 +202,9 @@ class Promises:
             return
         initiator = self._initiator(attachment)
         if initiator is None:
-            self._require(export is None, f"{name} is reserved and exported")
+            # Where only the NodeConnector went, the node keeps what it has.
+            kept = spec.node_name is not None and self._connector(attachment) is None
+            self._require(export is None or kept, f"{name} is reserved and exported")
             return
         if volume.handle not in self._array.volumes:
             return
