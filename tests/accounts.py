@@ -1,6 +1,6 @@
 """Users of the cluster who may do exactly what a test says: ServiceAccounts, their rights, their tokens."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,6 +50,10 @@ class TokenRest(Rest):
         given = options.pop("headers", None) or {}
         assert isinstance(given, dict)
         return super().send(method, path, body, headers={**self._header, **given}, **options)  # type: ignore[arg-type]
+
+
+People = Callable[[str], TokenRest]
+"""Callers by a user's name."""
 
 
 class Accounts:

@@ -16,9 +16,10 @@ _IN_USE = (AttachmentPhase.EXPORTED, AttachmentPhase.COMPLETED)
 def check_detach(caller: Caller, attachment: Attachment) -> None:
     """Whether a caller may take an attachment's export away.
 
-    By Keystone's roles: a service may (Nova, with its service token), and anybody when no instance is named, nothing
-    was ever connected, or the operator sees no live session. By Kubernetes' rights: exactly as the admission policy
-    for kubectl has it, whoever may `force-detach`, else nobody while there is an export.
+    By Keystone's roles: a service may (Nova, with its service token), and anybody when no instance is named or nothing
+    is connected. An empty list of sessions is no proof that none is live, since nobody promises to keep it up to date;
+    so it permits nothing. By Kubernetes' rights: exactly as the admission policy for kubectl has it, whoever may
+    `force-detach`, else nobody while there is an export.
 
     Raises:
         Conflict: it may not.
@@ -29,7 +30,7 @@ def check_detach(caller: Caller, attachment: Attachment) -> None:
         if attachment.status.phase in _IN_USE and not attachment.deleting:
             raise _in_use(attachment)
         return
-    if instance(attachment) and attachment.status.connection_info is not None and attachment.status.sessions:
+    if instance(attachment) and attachment.status.connection_info is not None:
         raise _used_by_instance(attachment)
 
 

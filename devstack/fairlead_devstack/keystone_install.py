@@ -1,0 +1,121 @@
+"""Getting a Keystone: a virtual environment of its own, and a database to begin with.
+
+The environment is installed once, by hash, below the user's cache folder. A Keystone that has been set up once is kept
+there too, as a template, because making its database takes longer than everything else.
+"""
+
+import fcntl
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import time
+import venv
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from fairlead_devstack.lookup import cache_folder
+from fairlead_devstack.progress import say
+
+REQUIREMENTS = Path(__file__).parents[1] / "keystone-requirements.txt"
+
+_CONFIGURATION = """\
+[database]
+connection = sqlite:///{folder}/keystone.db
+[token]
+provider = fernet
+expiration = {seconds}
+[fernet_tokens]
+key_repository = {folder}/fernet
+[credential]
+key_repository = {folder}/credential
+[cache]
+enabled = false
+[identity]
+# Passwords here are for show; hashing them well would only cost time.
+password_hash_rounds = 4
+"""
+
+
+def configuration(folder: Path, *, token_seconds: int = 3600) -> str:
+    """The text of `keystone.conf`.
+
+    Args:
+        folder: where database and keys are.
+        token_seconds: how long tokens live.
+    """
+    return _CONFIGURATION.format(folder=folder, seconds=token_seconds)
+
+
+def install() -> Path:
+    """Return the Python with Keystone in it, installing that when need be."""
+    home = _home()
+    python = home / "venv" / "bin" / "python"
+    with _only_one(home):
+        if not (home / "installed").exists():
+            say("installing Keystone into a virtual environment of its own (half a minute)")
+            began = time.monotonic()
+            venv.create(home / "venv", clear=True, with_pip=True)
+            command = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+            uv = Path(sys.executable).with_name("uv")
+            if uv.exists():
+                command = [str(uv), "pip", "install", "--quiet", "--python", str(python)]
+            subprocess.run([*command, "--require-hashes", "-r", str(REQUIREMENTS)], check=True)
+            (home / "installed").touch()
+            say(f"Keystone installed in {time.monotonic() - began:.0f} s")
+    return python
+
+
+def template(python: Path, bootstrap_password: str) -> Path:
+    """Return a folder with a database and keys as `keystone-manage` makes them.
+
+    Args:
+        python: what `install` returned.
+        bootstrap_password: of the user `admin`.
+    """
+    home = _home()
+    made = home / "template"
+    with _only_one(home):
+        if not made.exists():
+            say("setting up Keystone's database (once)")
+            stage = home / "template.new"
+            shutil.rmtree(stage, ignore_errors=True)
+            stage.mkdir(mode=0o700)
+            (stage / "keystone.conf").write_text(configuration(stage))
+            url = "http://127.0.0.1:5000/v3/"
+            me = [f"--keystone-user={os.getuid()}", f"--keystone-group={os.getgid()}"]
+            addresses = [f"--bootstrap-{which}-url={url}" for which in ("admin", "internal", "public")]
+            for arguments in (
+                ["db_sync"],
+                ["fernet_setup", *me],
+                ["credential_setup", *me],
+                ["bootstrap", "--bootstrap-region-id=RegionOne", *addresses],
+            ):
+                manage = [str(python), "-W", "ignore", str(python.with_name("keystone-manage"))]
+                done = subprocess.run(
+                    [*manage, "--config-file", str(stage / "keystone.conf"), *arguments],
+                    check=False,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.STDOUT,
+                    text=True,
+                    env={**os.environ, "OS_BOOTSTRAP_PASSWORD": bootstrap_password},
+                )
+                if done.returncode != 0:
+                    raise RuntimeError(f"keystone-manage {arguments[0]} failed: {done.stdout[-1000:]}")
+            stage.rename(made)
+    return made
+
+
+def _home() -> Path:
+    version = hashlib.sha256(REQUIREMENTS.read_bytes() + sys.version.encode()).hexdigest()[:12]
+    return cache_folder().parent / f"keystone-{version}"
+
+
+@contextmanager
+def _only_one(home: Path) -> Iterator[None]:
+    home.mkdir(parents=True, exist_ok=True)
+    with (home / ".lock").open("ab") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
