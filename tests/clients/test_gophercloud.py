@@ -23,7 +23,7 @@ def test_gophercloud_drives_the_facade(rest: Rest) -> None:
         "FAIRLEAD_NODE": str(HERE / "node_io.py"),
     }
     done = subprocess.run(
-        ["go", "test", "-count=1", "-v", "./..."],
+        ["go", "test", "-count=1", "-timeout=200s", "-v", "./..."],
         cwd=HERE / "gophercloud",
         env=environment,
         capture_output=True,
