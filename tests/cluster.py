@@ -83,6 +83,15 @@ class Cluster:
     def wait_gone(self, kind: str, name: str, *, timeout: float = 30.0) -> None:
         wait_for(lambda: self.get(kind, name) is None, what=f"{kind} {name} is gone", timeout=timeout)
 
+    def remove_all(self) -> None:
+        """Delete every Attachment and Volume of the namespace and wait until the operator is done with them."""
+        for kind in ("Attachment", "Volume"):
+            items = [item["metadata"]["name"] for item in self.all(kind)]
+            for name in items:
+                self.delete(kind, name)
+            for name in items:
+                self.wait_gone(kind, name)
+
     def access(self, attachment: Object, initiator: str) -> Access:
         """How a node logs in: the Attachment's connection, the Secret's credentials."""
         user, password = self.chap(attachment)

@@ -13,7 +13,7 @@ class Faults:
         self.folder = folder
 
     def set(self, point: str, action: str) -> None:
-        """Ask for `kill`, `stop`, `pause` or `error` the next time that point is reached."""
+        """Ask for `kill`, `stop`, `pause` or `error` once at that point, or for `errors` until cleared."""
         (self.folder / f"{point}.reached").unlink(missing_ok=True)
         partial = self.folder / f".{point}"
         partial.write_text(action)
@@ -32,5 +32,5 @@ class Faults:
         (self.folder / f"{point}.go").touch()
 
     def clear(self, point: str) -> None:
-        """Take an order back that was not reached."""
+        """Take an order back that was not reached, or that holds until now."""
         (self.folder / point).unlink(missing_ok=True)

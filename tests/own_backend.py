@@ -26,19 +26,24 @@ class OwnBackend:
 
     def __init__(self, control_plane: ControlPlane, folder: Path) -> None:
         self.name = f"own-{uuid.uuid4().hex[:8]}"
-        self.stack = Stack(control_plane, folder, lease_duration=LEASE, sweep_interval=5.0)
+        self.stack = Stack(control_plane, folder, lease_duration=LEASE, sweep_interval=2.0)
         self._control_plane = control_plane
         self.stack.install()
         self.data = self.stack.add_backend(self.name)
 
     def start(
-        self, name: str = "operator", *, pause_at: str | None = None, launcher: tuple[str, ...] = ()
+        self,
+        name: str = "operator",
+        *,
+        pause_at: str | None = None,
+        launcher: tuple[str, ...] = (),
+        more: tuple[str, ...] = (),
     ) -> tuple[Component, Faults]:
         """Start an operator for this Backend alone and return it with its fault points, one perhaps set to pause."""
         faults = Faults(self.stack.folder / f"{name}-faults")
         if pause_at is not None:
             faults.set(pause_at, "pause")
-        options = ("--backend", self.name, "--no-controller")
+        options = ("--backend", self.name, "--no-controller", *more)
         return self.stack.start_operator(name, options=options, fault_dir=faults.folder, launcher=launcher), faults
 
     def wait_ready(self) -> None:
@@ -58,13 +63,14 @@ class OwnBackend:
         """Remove every target behind the operator's back, as a person at tgtd's management socket can."""
 
         for tid in self.targets().values():
-            self._ask(tgt.target_delete(tid, force=True))
+            self.ask(tgt.target_delete(tid, force=True))
 
     def targets(self) -> dict[str, int]:
         """The targets that tgtd has and its own numbers for them: one that was made anew has another."""
-        return {target.name: target.tid for target in parse_targets(self._ask(tgt.target_show()))}
+        return {target.name: target.tid for target in parse_targets(self.ask(tgt.target_show()))}
 
-    def _ask(self, request: tgt.Request) -> str:
+    def ask(self, request: tgt.Request) -> str:
+        """Say something to tgtd, as whoever may use its management socket can."""
         [control] = [path for path in (self.data / "run").glob("ctl.*") if path.is_socket()]
         return asyncio.run(exchange(control, request, admit=lambda: None))
 

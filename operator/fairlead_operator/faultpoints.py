@@ -6,7 +6,8 @@ text says, once (the file is renamed to `x.reached` first, which tells the test 
 * `kill`: SIGKILL to this process, as a crash at exactly this step;
 * `stop`: SIGSTOP to this process, as a scheduler that forgets it;
 * `pause`: wait until a file `x.go` appears;
-* `error`: raise `InjectedFault`.
+* `error`: raise `InjectedFault`;
+* `errors`: raise it every time, until the file is taken away.
 """
 
 import asyncio
@@ -28,6 +29,8 @@ async def faultpoint(name: str) -> None:
     order = Path(_FOLDER) / name
     try:
         action = order.read_text().strip()
+        if action == "errors":
+            raise InjectedFault(name)
         order.rename(order.with_name(f"{name}.reached"))
     except FileNotFoundError:
         return

@@ -68,11 +68,7 @@ def running(own_backend: OwnBackend) -> Running:
 def cluster(own_backend: OwnBackend, admin: client.ApiClient, namespace: str) -> Iterator[Cluster]:
     cluster = Cluster(admin, namespace)
     yield cluster
-    for kind in ("Attachment", "Volume"):
-        for item in cluster.all(kind):
-            cluster.delete(kind, item["metadata"]["name"])
-        for item in cluster.all(kind):
-            cluster.wait_gone(kind, item["metadata"]["name"])
+    cluster.remove_all()
 
 
 @pytest.mark.parametrize("point", ATTACH)
