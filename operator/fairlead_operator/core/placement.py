@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from fairlead_crds.conditions import Reason
 from fairlead_crds.kinds import Attachment, Backend, Volume
-from fairlead_crds.names import LABEL_BACKEND
+from fairlead_crds.names import ANNOTATION_HANDLE, LABEL_BACKEND
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class Unplaced:
 
 def place_volume(volume: Volume, backends: Mapping[str, Backend]) -> str | Unplaced:
     """Return the name of the Backend in charge of a Volume, once stamped for good."""
-    stamped = volume.metadata.labels.get(LABEL_BACKEND) if volume.guarded else None
+    stamped = _stamped(volume)
     name = stamped or volume.spec.backend_name
     if name is not None:
         if name in backends:
@@ -43,7 +43,7 @@ def default_backend(backends: Iterable[Backend]) -> str | Unplaced:
 
 def place_attachment(attachment: Attachment, volume: Volume | None, backends: Mapping[str, Backend]) -> str | Unplaced:
     """Return the name of the Backend in charge of an Attachment: the one stamped on it, else its volume's."""
-    stamped = attachment.metadata.labels.get(LABEL_BACKEND) if attachment.guarded else None
+    stamped = _stamped(attachment)
     if stamped is not None:
         if stamped in backends:
             return stamped
@@ -54,6 +54,17 @@ def place_attachment(attachment: Attachment, volume: Volume | None, backends: Ma
             f"there is no Volume {attachment.spec.volume_name!r} in namespace {attachment.metadata.namespace!r}",
         )
     return place_volume(volume, backends)
+
+
+def _stamped(item: Volume | Attachment) -> str | None:
+    """Return the Backend that was put in charge of an object when it was adopted.
+
+    Only the operator and the facade may write our finalizer and the handle, so either shows that the label is theirs.
+    The handle counts alone as well: whoever tears the finalizer off must not move the object to another Backend, or
+    leave its export without one.
+    """
+    ours = item.guarded or ANNOTATION_HANDLE in item.metadata.annotations
+    return item.metadata.labels.get(LABEL_BACKEND) if ours else None
 
 
 def _list(backends: Mapping[str, Backend]) -> str:

@@ -214,6 +214,9 @@ class People(Life):
             return
         self.age = 0
         self.world.come_to_rest()
+        # Whatever ends or is told after a time is over then: the refused, reservations, long waits.
+        self.world.advance(1000.0)
+        self.world.come_to_rest()
         self.world.promises.check_at_rest()
         version = self.world.server.version
         for lease in sorted({e.lease for e in self.world.elections}):
@@ -221,7 +224,8 @@ class People(Life):
                 self.counts["take-over at rest"] += 1
                 self.world.elect(candidates[0])
         self.world.come_to_rest()
-        assert self.world.server.version == version, "taking over wrote though nothing had changed"
+        trace = "\n".join(self.world.promises.trace)
+        assert self.world.server.version == version, f"{trace}\ntaking over wrote though nothing had changed"
 
 
 def _metadata(name: str, door: str) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """What must hold: at each write, after each step, and when everything is at rest."""
 
-from collections import Counter, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Iterable
 
 from fairlead_crds.conditions import ADMITTED, EXPORTED, READY, Reason, find, is_true
@@ -29,6 +29,8 @@ class Promises:
         self.volumes: dict[str, Volume] = {}
         self.forced: set[str] = set()
         """uids of objects whose finalizer somebody tore off: for these the promises are void until repaired."""
+        self._had: dict[str, set[str]] = defaultdict(set)
+        """By the uid of an Attachment, those of the Volumes whose ledgers have named it."""
         self.unlisted: set[str] = set()
         """uids of Attachments that were in a ledger when it was lost, until they are in one again."""
 
@@ -69,8 +71,11 @@ class Promises:
             self._require(
                 old[uid].handle not in self._array.exports, f"{old[uid].name} was released while its export was live"
             )
-        if added:
+        for uid in added:
             self._counts["admitted"] += 1
+            self._had[uid].add(after.metadata.uid)
+            pinned = self.attachments[uid].status.volume_uid
+            self._require(pinned in (None, after.metadata.uid), f"{name} was given to one that waits for a namesake")
             self._require(not after.deleting, f"Volume {name} was given away while it was being deleted")
             self._require(
                 _compatible(after, new.values()), f"Volume {name} was given to {ledger.describe(new.values())}"
@@ -98,7 +103,7 @@ class Promises:
             self._require(live is None, f"{name} was refused while its export was live")
         if is_true(after.status.conditions, EXPORTED) and not is_true(before.status.conditions, EXPORTED):
             self._counts["exported"] += 1
-            held = self._holders(uid) or after.status.volume_uid in self.forced
+            held = self._holders(uid) or self.forced & self._had[uid]
             self._require(bool(held), f"{name} was told that it is exported, and no ledger names it")
             self._require(after.status.connection_info is not None, f"{name} was told no connection")
 
@@ -124,8 +129,8 @@ class Promises:
             reaching = self._array.reaching(handle)
             if len(reaching) > 1:
                 self._check_reachable(volume, reaching)
-        for handle, export in self._array.exports.items():
-            self._check_owned(handle, export)
+        for handle in self._array.exports:
+            self._check_owned(handle)
         if self.broken:
             raise AssertionError("\n".join([*self.trace, *self.broken]))
 
@@ -134,18 +139,17 @@ class Promises:
         owners = [a for a in self.attachments.values() if a.handle in reaching]
         instances = {a.spec.instance_id for a in owners}
         migration = len(instances) == 1 and None not in instances
-        void = any(a.metadata.uid in self.forced or a.status.volume_uid in self.forced for a in owners)
+        void = any(a.metadata.uid in self.forced or self.forced & self._had[a.metadata.uid] for a in owners)
         allowed = volume.spec.multi_attach or migration or void
         self._require(len(nodes) < 2 or allowed, f"Volume {volume.metadata.name} is reachable by {sorted(nodes)}")
 
-    def _check_owned(self, handle: str, export: Exported) -> None:
+    def _check_owned(self, handle: str) -> None:
         owner = next((a for a in self.attachments.values() if a.handle == handle), None)
         if owner is None:
             self.broken.append(f"nobody ever asked for export {handle}")
             return
         uid = owner.metadata.uid
-        volume_uids = {owner.status.volume_uid, *(v.metadata.uid for v in self._by_handle(export.volume))}
-        if uid in self.forced or self.forced & volume_uids or uid in self.unlisted:
+        if uid in self.forced or uid in self.unlisted or self.forced & self._had[uid]:
             return
         self._require(self._current(owner) is not None, f"{owner.metadata.name} is gone and its export is live")
         self._require(bool(self._holders(uid)), f"{owner.metadata.name} is exported and no ledger names it")
@@ -239,9 +243,6 @@ class Promises:
 
     def _volumes_by_handle(self) -> dict[str, Volume]:
         return {v.handle: v for v in self.volumes.values()}
-
-    def _by_handle(self, handle: str | None) -> list[Volume]:
-        return [v for v in self.volumes.values() if v.handle == handle]
 
     def _require(self, holds: bool, otherwise: str) -> None:
         if not holds:

@@ -149,13 +149,13 @@ class World:
                     self.land(earlier)
         fenced = call.to == "array" and call.name != "fence" and call.epoch != self.array.epoch
         how(call)
-        self.promises.trace.append(f"{call} {how.__name__}")
+        if call.changes or how is not Call.perform:
+            self.promises.trace.append(f"{call} {how.__name__}")
         self.counts["a fenced holder's call was refused"] += fenced
         self.promises.check()
 
     def answer(self, call: Call) -> None:
         """Let the answer come."""
-        self.promises.trace.append(f"{call} answered")
         call.process.answer(call)
         self._look_at_ended()
         self.promises.check()
