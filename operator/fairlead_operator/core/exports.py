@@ -53,7 +53,8 @@ class ExportBook:
     """What we know of a backend's exports: its own listings, corrected by what we did since.
 
     A listing takes time, and what it says of an export that was changed meanwhile is old; so every change is counted,
-    and a listing only speaks of what has not changed since it began.
+    and a listing only speaks of what has not changed since it began. One listing at a time: `merge` forgets
+    older changes, because the next listing sees them.
     """
 
     def __init__(self) -> None:
