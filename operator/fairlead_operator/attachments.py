@@ -94,7 +94,7 @@ class AttachmentReconciler:
         if attachment is None:
             return None
         volume = await view.volume(service.client, attachment.spec.volume_name, key.namespace)
-        backends = {b.metadata.name: b for b in view.backends}
+        backends = view.backends_by_name()
         if place_attachment(attachment, volume, backends) != service.backend:
             return None
         connector, node_unknown = attachment.spec.connector, False

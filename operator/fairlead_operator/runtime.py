@@ -110,8 +110,7 @@ class Runtime:
     async def _replan(self) -> None:
         """Campaign for each usable Backend; start anew where its parameters changed."""
         plans: dict[str, Plan] = {}
-        for backend in self.view.backends:
-            name = backend.metadata.name
+        for name, backend in self.view.backends_by_name().items():
             if not self._settings.serves(name):
                 continue
             plan = plan_for(backend)
@@ -161,6 +160,8 @@ class Runtime:
             self._enqueue(attachment, Priority.CHANGE)
         if change.after is None and (name := volume.status.backend_name) is not None:
             self._to_worker(name, Key("Backend", "", name), Priority.RESYNC)
+            if self.view.backends.get(name) is None:
+                self._changes.set()
 
     def _on_attachment(self, change: Change[Attachment]) -> None:
         attachment = change.object
@@ -177,7 +178,7 @@ class Runtime:
             self._enqueue(attachment, Priority.CHANGE)
 
     def _enqueue(self, item: Volume | Attachment, priority: Priority) -> None:
-        backends = {b.metadata.name: b for b in self.view.backends}
+        backends = self.view.backends_by_name()
         if isinstance(item, Volume):
             place = place_volume(item, backends)
         else:

@@ -62,7 +62,7 @@ class UnplacedController:
             raise Again from error
 
     async def _look_at(self, key: Key) -> None:
-        backends = {b.metadata.name: b for b in self._view.backends}
+        backends = self._view.backends_by_name()
         if key.kind == "Backend":
             if (backend := self._view.backends.get(key.name)) is not None:
                 await self._look_at_backend(backend)

@@ -1,14 +1,15 @@
 """The operator's copy of the cluster: one store per kind and the indexes that reconciling needs."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Literal, NamedTuple, TypeVar
 
+from fairlead_crds import names
 from fairlead_crds.kinds import Attachment, Backend, NodeConnector, Resource, Volume
 from fairlead_kube.client import KubeClient
 from fairlead_kube.endpoints import ATTACHMENTS, BACKENDS, NODE_CONNECTORS, NODES, VOLUMES, Endpoint
 from fairlead_kube.errors import NotFound
 from fairlead_kube.node import Node
-from fairlead_kube.store import Store
+from fairlead_kube.store import Change, Store
 
 R = TypeVar("R", bound=Resource[Any, Any])
 
@@ -33,11 +34,32 @@ class View:
         self.attachments: Store[Attachment] = Store()
         self.connectors: Store[NodeConnector] = Store()
         self.nodes: Store[Node] = Store()
+        self._departed: dict[str, Backend] = {}
+        self.backends.listen(self._remember_departed)
         self.attachments_of_volume = self.attachments.index(lambda a: (a.metadata.namespace, a.spec.volume_name))
         self.attachments_by_uid = self.attachments.index(lambda a: a.metadata.uid)
         self.attachments_by_handle = self.attachments.index(lambda a: a.handle)
         self.attachments_of_node = self.attachments.index(lambda a: a.spec.node_name)
         self.volumes_by_handle = self.volumes.index(lambda v: v.handle)
+
+    def backends_by_name(self) -> Mapping[str, Backend]:
+        """Return the Backends, with those that were torn out of the API server while somebody still used them.
+
+        The finalizer on a Backend keeps it for as long as it is used. Whoever strips that must not leave exports behind
+        that nobody can take away, so this process goes on serving what it has served, for as long as it lives.
+        """
+        present = {backend.metadata.name: backend for backend in self.backends}
+        if not self._departed:
+            return present
+        users = {item.metadata.labels.get(names.LABEL_BACKEND) for item in self.volumes if item.guarded}
+        users |= {item.metadata.labels.get(names.LABEL_BACKEND) for item in self.attachments if item.guarded}
+        departed = {name: b for name, b in self._departed.items() if name in users and name not in present}
+        self._departed = departed
+        return present | departed
+
+    def _remember_departed(self, change: Change[Backend]) -> None:
+        if change.after is None:
+            self._departed[change.object.metadata.name] = change.object
 
     def everything(self) -> Iterator[Key]:
         """Yield the key of everything that can be reconciled."""

@@ -86,7 +86,7 @@ class VolumeReconciler:
         volume = service.view.volumes.get(key.name, key.namespace)
         if volume is None:
             return None
-        backends = {b.metadata.name: b for b in service.view.backends}
+        backends = service.view.backends_by_name()
         if place_volume(volume, backends) != service.backend:
             return None
         return VolumeFacts(
