@@ -10,7 +10,7 @@ STAMP := $(VENV)/.fairlead-setup
 UV := $(BIN)/uv
 LOCK_FLAGS := --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
 	--custom-compile-command "make lock"
-SOURCES := crds kube operator api devstack tests
+SOURCES := crds kube telemetry operator api devstack tests
 # Extra arguments for pytest: make test PYTEST_ARGS="tests/unit -k connector"
 PYTEST_ARGS ?=
 
@@ -44,7 +44,7 @@ $(STAMP): pyproject.toml requirements.txt requirements-bootstrap.txt
 lock: ## resolve the dependencies anew and write the requirements files
 	@test -x $(UV) || $(MAKE) --no-print-directory setup
 	$(UV) pip compile $(LOCK_FLAGS) $(LOCK_ARGS) requirements-bootstrap.in --output-file requirements-bootstrap.txt
-	$(UV) pip compile $(LOCK_FLAGS) $(LOCK_ARGS) pyproject.toml requirements-build.in --extra dev \
+	$(UV) pip compile $(LOCK_FLAGS) $(LOCK_ARGS) pyproject.toml requirements-build.in --extra dev --extra tracing \
 	  --output-file requirements.txt
 
 .PHONY: demo

@@ -36,6 +36,12 @@ ANNOTATION_ADMIN_METADATA: Final = f"{GROUP}/admin-metadata"
 ANNOTATION_USER: Final = f"{GROUP}/user-id"
 """The REST user that created the object; shown as `user_id`."""
 
+ANNOTATION_REQUEST_ID: Final = f"{GROUP}/request-id"
+"""The REST request that last wrote the object, as the facade's log and `x-openstack-request-id` name it."""
+
+ANNOTATION_TRACEPARENT: Final = f"{GROUP}/traceparent"
+"""That request's span, as in W3C Trace Context; there only while traces are on."""
+
 SYSTEM_NAMESPACE: Final = "fairlead-system"
 """Default namespace of the Leases, of the backend keys and of the processes themselves."""
 

@@ -18,6 +18,9 @@ DATA_PLANE = {
 }
 """What the iSCSI driver and its tests run, and the Debian package of each."""
 
+MONITORING = {"prometheus": "prometheus", "promtool": "prometheus"}
+"""What the tests of metrics and alerts run."""
+
 
 def main() -> int:
     """Provide everything; say where each program came from.
@@ -26,7 +29,7 @@ def main() -> int:
         The exit code: 1 when something is missing and could not be provided.
     """
     try:
-        ensure_commands(DATA_PLANE)
+        ensure_commands({**DATA_PLANE, **MONITORING})
         programs = locate_control_plane()
         for found in (
             programs.etcd,

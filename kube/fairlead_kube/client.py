@@ -9,6 +9,7 @@ import inspect
 import json
 import os
 import ssl
+import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,9 @@ JSON_PATCH = "application/json-patch+json"
 MERGE_PATCH = "application/merge-patch+json"
 APPLY_PATCH = "application/apply-patch+yaml"
 
+OnAnswer = Callable[[str, str, int, float], None]
+"""Told of each request, watches aside: method, path, status (0: no answer came), seconds. From the client's thread."""
+
 REQUEST_TIMEOUT = 15.0
 """Seconds for one ordinary request. Longer than etcd's worst honest pause, shorter than a caller's patience."""
 
@@ -43,8 +47,11 @@ class Listing(Generic[T]):
 class KubeClient:
     """Talks to one API server as one identity. Use as an async context manager."""
 
-    def __init__(self, configuration: Configuration, *, connections: int = 64) -> None:
+    def __init__(
+        self, configuration: Configuration, *, connections: int = 64, on_answer: OnAnswer | None = None
+    ) -> None:
         self._configuration = configuration
+        self._on_answer = on_answer
         context = ssl.create_default_context(cafile=configuration.ssl_ca_cert, cadata=configuration.ca_cert_data)
         if configuration.cert_file:
             context.load_cert_chain(configuration.cert_file, configuration.key_file)
@@ -58,7 +65,7 @@ class KubeClient:
         self._session: aiohttp.ClientSession | None = None
 
     @classmethod
-    async def from_environment(cls, *, connections: int = 64) -> Self:
+    async def from_environment(cls, *, connections: int = 64, on_answer: OnAnswer | None = None) -> Self:
         """Configure from `$KUBECONFIG`, the pod's ServiceAccount, or the user's own kubeconfig, in this order.
 
         Raises:
@@ -72,7 +79,7 @@ class KubeClient:
             await _load(kube_config.load_incluster_config, client_configuration=configuration)
         else:
             await _load(kube_config.load_kube_config, client_configuration=configuration)
-        return cls(configuration, connections=connections)
+        return cls(configuration, connections=connections, on_answer=on_answer)
 
     @classmethod
     async def from_kubeconfig(cls, path: Path | str, *, connections: int = 64) -> Self:
@@ -116,6 +123,7 @@ class KubeClient:
         assert self._session is not None, "use `async with` on the client"
         data = None if body is None else json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
         more = {} if data is None else {"Content-Type": content_type}
+        started, status = time.perf_counter(), 0
         try:
             async with self._session.request(
                 method,
@@ -126,12 +134,16 @@ class KubeClient:
                 timeout=aiohttp.ClientTimeout(total=timeout),
             ) as response:
                 content = await response.read()
+                status = response.status
                 answer = _decode(content, response.content_type)
                 if response.status >= 400:
                     raise from_status(response.status, answer if isinstance(answer, Mapping) else None)
                 return answer
         except (aiohttp.ClientError, TimeoutError, ConnectionError) as error:
             raise Unavailable(0, "Unavailable", f"{method} {path}: {error or type(error).__name__}") from error
+        finally:
+            if self._on_answer is not None:
+                self._on_answer(method, path, status, time.perf_counter() - started)
 
     async def get(self, endpoint: Endpoint[T], name: str, namespace: str = "") -> T:
         """Read one object live, from a quorum of etcd."""
@@ -277,4 +289,4 @@ def _decode(content: bytes, content_type: str) -> Any:
     return {"message": content.decode(errors="replace")[:500]}
 
 
-__all__ = ["APPLY_PATCH", "JSON_PATCH", "MERGE_PATCH", "KubeClient", "KubeError", "Listing"]
+__all__ = ["APPLY_PATCH", "JSON_PATCH", "MERGE_PATCH", "KubeClient", "KubeError", "Listing", "OnAnswer"]

@@ -1,0 +1,1 @@
+"""What operator and facade share of telling people how they are: logs, metrics, traces, probes."""
