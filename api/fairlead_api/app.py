@@ -17,6 +17,7 @@ from fairlead_api.identity.authentication import Authentication
 from fairlead_api.openapi import document
 from fairlead_api.protocol.body import JSON
 from fairlead_api.protocol.envelope import NOT_FOUND, Envelope, below_api
+from fairlead_api.transport.doorkeeper import Doorkeeper
 from fairlead_api.volumes import actions, metadata, type_routes
 from fairlead_api.volumes import routes as volumes
 
@@ -47,7 +48,7 @@ def create_app(facade: Facade) -> ASGIApp:
     ):
         app.include_router(router, dependencies=[Depends(current_caller)])
     app.openapi = lambda: _document_once(app)  # type: ignore[method-assign]
-    return Envelope(Authentication(app, facade.authenticator))
+    return Envelope(Doorkeeper(Authentication(app, facade.authenticator), facade.settings.transport.client_rate))
 
 
 def _document_once(app: FastAPI) -> dict[str, Any]:

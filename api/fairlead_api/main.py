@@ -16,10 +16,21 @@ import uvicorn
 from fairlead_api.app import create_app
 from fairlead_api.facade import Facade
 from fairlead_api.settings import Settings
+from fairlead_api.transport import wire
+from fairlead_api.transport.certificates import Certificates
 from fairlead_kube.client import KubeClient
 
 _GRACE: Final = 5.0
 """Seconds beyond the export timeout that requests in flight get at shutdown: a rollback takes a moment."""
+
+_SECURITY_HEADERS: Final = [
+    # Answers carry credentials, and depend on who asks.
+    ("Cache-Control", "no-store"),
+    ("X-Content-Type-Options", "nosniff"),
+    ("X-Frame-Options", "DENY"),
+    ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"),
+]
+_TLS_HEADERS: Final = [("Strict-Transport-Security", "max-age=31536000")]
 
 _log = logging.getLogger("fairlead_api")
 
@@ -38,6 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 async def serve(settings: Settings) -> None:
     """Serve until told to stop."""
+    certificates = _certificates(settings)
     listener = _listen(settings)
     address, port = listener.getsockname()[:2]
     async with await KubeClient.from_environment() as client:
@@ -47,9 +59,16 @@ async def serve(settings: Settings) -> None:
             log_config=None,
             access_log=False,
             server_header=False,
+            headers=_SECURITY_HEADERS + (_TLS_HEADERS if certificates is not None else []),
+            http=wire.protocol(settings.transport),
+            # Nothing here speaks WebSocket.
+            ws="none",
+            h11_max_incomplete_event_size=wire.HEADER_LIMIT,
+            ssl_context_factory=None if certificates is None else lambda _, __: certificates.context,
             lifespan="on",
             timeout_graceful_shutdown=int(settings.export_timeout + _GRACE),
         )
+        wire.quieten()
         server = _Server(config)
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
@@ -92,6 +111,17 @@ class _Server(uvicorn.Server):
     def capture_signals(self) -> Generator[None, None, None]:
         """Leave the signals to `serve`."""
         yield
+
+
+def _certificates(settings: Settings) -> Certificates | None:
+    """Load the certificate; a bad one is said at the start."""
+    options = settings.transport
+    if options.certificate is None:
+        return None
+    try:
+        return Certificates(options.certificate, options.key)
+    except OSError as error:
+        sys.exit(f"fairlead-api: TLS certificate {options.certificate}: {error.strerror or error}")
 
 
 def _listen(settings: Settings) -> socket.socket:

@@ -11,6 +11,8 @@ from typing import Final, Self
 from fairlead_api.identity import options as auth
 from fairlead_api.identity.keystone_login import KeystoneOptions
 from fairlead_api.identity.reviews import KubernetesOptions
+from fairlead_api.transport import options as transport
+from fairlead_api.transport.options import TransportOptions
 from fairlead_crds import names
 
 _TRUE: Final = frozenset({"1", "true", "yes", "on"})
@@ -28,6 +30,7 @@ class Settings:
         auth_mode: `noauth`: everybody is an administrator; `keystone`; `kubernetes`.
         keystone: how Keystone is asked.
         kubernetes: how the API server is asked about callers.
+        transport: TLS and limits.
         allow_insecure_noauth: serve `noauth` to other machines than this one, all the same.
         export_timeout: seconds that an answer of the operator is waited for.
         system_namespace: where the Backends' keys are.
@@ -43,6 +46,7 @@ class Settings:
     auth_mode: str = auth.NOAUTH
     keystone: KeystoneOptions = field(default_factory=KeystoneOptions)
     kubernetes: KubernetesOptions = field(default_factory=KubernetesOptions)
+    transport: TransportOptions = field(default_factory=TransportOptions)
     allow_insecure_noauth: bool = False
     export_timeout: float = 30.0
     system_namespace: str = names.SYSTEM_NAMESPACE
@@ -69,6 +73,7 @@ class Settings:
             auth_mode=found.auth_mode,
             keystone=auth.keystone_options(found),
             kubernetes=auth.kubernetes_options(found),
+            transport=transport.transport_options(found),
             allow_insecure_noauth=found.allow_insecure_noauth,
             export_timeout=found.export_timeout,
             system_namespace=found.system_namespace,
@@ -134,6 +139,7 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
         help="write the actual port here once requests can be served",
     )
     auth.add_options(parser, default)
+    transport.add_options(parser, default)
     flag("--allow-insecure-noauth", False, "serve noauth to other machines all the same")
     parser.add_argument(
         "--export-timeout",

@@ -1,6 +1,6 @@
 """Bodies of the attachments API: what requests may say, and what answers say (for the OpenAPI document)."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import to_json
@@ -9,12 +9,18 @@ from fairlead_api.protocol.body import CONNECTOR_LIMIT
 from fairlead_api.protocol.validation import Request, UuidText, said
 from fairlead_crds.kinds import AccessMode
 
+HOST_LIMIT: Final = 255
+"""Characters: what the Attachment's status has room for, and the longest name DNS knows."""
+
 Connector = dict[str, Any]
 
 
 def _fits(value: Any) -> Any:
     if isinstance(value, dict) and len(to_json(value)) > CONNECTOR_LIMIT:
         raise said(f"The connector is larger than {CONNECTOR_LIMIT} bytes")
+    if isinstance(value, dict) and isinstance(host := value.get("host"), str) and len(host) > HOST_LIMIT:
+        # The Attachment's status says the host; a longer one could never be reported as exported.
+        raise said(f"The connector's host is longer than {HOST_LIMIT} characters")
     return value
 
 
