@@ -47,7 +47,12 @@ def facade(
         ready=lambda: _serves(port, tls),
         tethered=True,
         ready_timeout=60.0,
-        environment={**os.environ, "KUBECONFIG": str(kubeconfig), **(environment or {})},
+        environment={
+            **os.environ,
+            "KUBECONFIG": str(kubeconfig),
+            "FAIRLEAD_LOG_FORMAT": "text",
+            **(environment or {}),
+        },
     )
     process.start()
     try:

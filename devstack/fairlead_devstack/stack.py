@@ -154,7 +154,14 @@ class Stack:
         more: Mapping[str, str],
         wait: bool,
     ) -> Component:
-        environment = {**os.environ, "KUBECONFIG": str(self._kubeconfig(account)), "PYTHONUNBUFFERED": "1", **more}
+        environment = {
+            **os.environ,
+            "KUBECONFIG": str(self._kubeconfig(account)),
+            "PYTHONUNBUFFERED": "1",
+            # Their logs are files, but people read them.
+            "FAIRLEAD_LOG_FORMAT": "text",
+            **more,
+        }
         component = Component(
             name,
             command,

@@ -1,4 +1,4 @@
-"""kopf delivers: one event handler per kind, start, stop and a probe. Nothing is decided here.
+"""kopf delivers: one event handler per kind, start and stop. Nothing is decided here.
 
 `on.event` and nothing else: the change-detecting handlers would write to every object, retry by writing again, and
 never wake a waiter when another object changed.
@@ -51,12 +51,6 @@ def make_registry(runtime: Runtime) -> kopf.OperatorRegistry:
     @kopf.on.cleanup(registry=registry)
     async def stop(**_: Any) -> None:
         await runtime.stop()
-
-    @kopf.on.probe(registry=registry, id="runtime")
-    def probe(**_: Any) -> bool:
-        if not runtime.healthy:
-            raise RuntimeError("the operator's planning task has ended")
-        return True
 
     for model in KINDS:
         _deliver(registry, (names.GROUP, names.VERSION, model.plural), model, runtime)

@@ -93,6 +93,24 @@ class Election:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._campaign: asyncio.Task[None] | None = None
         self._record: Mapping[str, Any] | None = None
+        self._tenure: Tenure | None = None
+        self._heard = time.monotonic()
+
+    @property
+    def leading(self) -> bool:
+        """Whether the Lease is ours now."""
+        tenure = self._tenure
+        return tenure is not None and tenure.valid
+
+    @property
+    def silence(self) -> float:
+        """Seconds since the API server last answered about this Lease."""
+        return time.monotonic() - self._heard
+
+    @property
+    def alive(self) -> bool:
+        """Whether somebody still campaigns."""
+        return self._thread is None or self._thread.is_alive()
 
     async def start(self) -> None:
         """Begin to campaign."""
@@ -128,6 +146,7 @@ class Election:
                     await asyncio.sleep(self._timing.poll)
                     continue
                 _log.info("lease %s: won, epoch %s", self._lease, tenure.epoch)
+                self._tenure = tenure
                 work = _Work(self._on_won, tenure, self._main)
                 try:
                     await self._hold(client, tenure, work)
@@ -148,6 +167,7 @@ class Election:
                 with contextlib.suppress(AlreadyExists):
                     return await self._take(client, None, now)
                 continue
+            self._heard = time.monotonic()
             version = record["metadata"]["resourceVersion"]
             if version != seen_version:
                 seen_version, seen_at = version, time.monotonic()
@@ -197,6 +217,7 @@ class Election:
             try:
                 await self._renew(client)
                 tenure.extend(started + self._timing.duration)
+                self._heard = time.monotonic()
             except (Conflict, NotFound):
                 if not await self._still_ours(client):
                     return

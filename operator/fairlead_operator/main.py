@@ -2,29 +2,33 @@
 
 import asyncio
 import contextlib
-import logging
 import sys
 from collections.abc import AsyncIterator
+from importlib.metadata import version
 
 import kopf
 from kubernetes.aio.config import ConfigException
+from prometheus_client import REGISTRY
 
 from fairlead_kube.client import KubeClient
 from fairlead_operator.declared_backends import apply_declared
 from fairlead_operator.handlers import make_registry, make_settings
+from fairlead_operator.observation import Observation
+from fairlead_operator.probes import probes
 from fairlead_operator.runtime import Runtime
 from fairlead_operator.settings import Settings
+from fairlead_telemetry.api_requests import count_request
+from fairlead_telemetry.logs import set_up
+from fairlead_telemetry.side_port import SidePort, serving
+from fairlead_telemetry.tracing import TracingUnavailable, exporting
 
 
 async def run(settings: Settings) -> None:
     """Run until a signal asks to stop; then finish what is under way and release the Leases."""
-    async with await KubeClient.from_environment() as client:
+    async with await KubeClient.from_environment(on_answer=count_request) as client:
         runtime = Runtime(settings, client)
-        liveness = None
-        if settings.health_port is not None:
-            host = f"[{settings.health_host}]" if ":" in settings.health_host else settings.health_host
-            liveness = f"http://{host}:{settings.health_port}/healthz"
-        async with _declaring(client, settings):
+        REGISTRY.register(Observation(runtime, patience=settings.patience))
+        async with serving(*_side_ports(settings, runtime)), _declaring(client, settings):
             await kopf.operator(
                 registry=make_registry(runtime),
                 settings=make_settings(),
@@ -32,8 +36,17 @@ async def run(settings: Settings) -> None:
                 standalone=True,
                 # Of no use without peering; but kopf would look for the user's name, which a container's user has not.
                 identity=settings.identity,  # type: ignore[arg-type]  # kopf's type of it is not public
-                liveness_endpoint=liveness,
             )
+
+
+def _side_ports(settings: Settings, runtime: Runtime) -> list[SidePort]:
+    ports, reporting = [], settings.reporting
+    if settings.health_port is not None:
+        answers = probes(runtime, watch_patience=settings.watch_patience, lease_duration=settings.lease.duration)
+        ports.append(SidePort(host=settings.health_host, port=settings.health_port, probes=answers))
+    if reporting.metrics_port is not None:
+        ports.append(SidePort(host=reporting.metrics_host, port=reporting.metrics_port, metrics=True))
+    return ports
 
 
 @contextlib.asynccontextmanager
@@ -53,15 +66,14 @@ async def _declaring(client: KubeClient, settings: Settings) -> AsyncIterator[No
 def main() -> None:
     """Parse options, set up logging, run."""
     settings = Settings.from_arguments()
-    logging.basicConfig(
-        level=logging.WARNING, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s", stream=sys.stderr
-    )
-    logging.getLogger("fairlead_operator").setLevel(settings.log_level)
-    logging.getLogger("fairlead_kube").setLevel(settings.log_level)
+    set_up(settings.reporting.log_format, level=settings.log_level, ours=("fairlead_operator", "fairlead_kube"))
     try:
-        asyncio.run(run(settings))
+        with exporting("fairlead-operator", version("fairlead"), settings.reporting.otlp_endpoint):
+            asyncio.run(run(settings))
     except ConfigException as error:
         sys.exit(f"fairlead-operator: no cluster to talk to: {error}")
+    except TracingUnavailable as error:
+        sys.exit(f"fairlead-operator: {error}")
 
 
 if __name__ == "__main__":

@@ -6,15 +6,19 @@ import logging
 import os
 import socket
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from fairlead_crds.kinds import Attachment, Backend, NodeConnector, Resource, Volume
 from fairlead_crds.names import CONTROLLER_LEASE, backend_lease
 from fairlead_kube.client import KubeClient
+from fairlead_kube.errors import KubeError
 from fairlead_kube.node import Node
 from fairlead_kube.store import Change
 from fairlead_operator.core.placement import place_attachment, place_volume
+from fairlead_operator.drivers.measured import MeasuredDriver
 from fairlead_operator.events import Recorder
 from fairlead_operator.lease import Election
 from fairlead_operator.queue import Priority
@@ -24,8 +28,12 @@ from fairlead_operator.unplaced import UnplacedController
 from fairlead_operator.view import Key, View, key_of
 from fairlead_operator.worker import BackendWorker
 from fairlead_operator.writes import Writer
+from fairlead_telemetry.api_requests import count_request
 
 _log = logging.getLogger(__name__)
+
+_LOOK_EVERY = 10.0
+"""Seconds that a watch may owe something before we look ourselves."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +61,7 @@ class Runtime:
         self._controller_election = self._election(CONTROLLER_LEASE, self._controller.run)
         self._changes = asyncio.Event()
         self._planner: asyncio.Task[None] | None = None
+        self._watchman: asyncio.Task[None] | None = None
         self.view.backends.listen(self._on_backend)
         self.view.volumes.listen(self._on_volume)
         self.view.attachments.listen(self._on_attachment)
@@ -64,12 +73,13 @@ class Runtime:
         if self._settings.controller:
             await self._controller_election.start()
         self._planner = asyncio.create_task(self._plan_forever())
+        self._watchman = asyncio.create_task(self._verify_watches())
 
     async def stop(self) -> None:
         """Finish what is under way, release the Leases, leave every export as it is."""
-        if self._planner is not None:
-            self._planner.cancel()
-            await asyncio.gather(self._planner, return_exceptions=True)
+        for task in filter(None, (self._planner, self._watchman)):
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
         elections = [served.election for served in self._served.values()]
         if self._settings.controller:
             elections.append(self._controller_election)
@@ -78,16 +88,39 @@ class Runtime:
 
     def deliver(self, item: Resource[Any, Any]) -> None:
         """Take in an object that kopf saw."""
+        self.view.watch.told(item)
         self.view.store_of(item).apply(item)
 
     def forget(self, item: Resource[Any, Any]) -> None:
         """Take in that an object is gone."""
+        self.view.watch.told(item)
         self.view.store_of(item).remove(item)
+
+    @property
+    def started(self) -> bool:
+        """Whether it campaigns and watches."""
+        return self._planner is not None
 
     @property
     def healthy(self) -> bool:
         """Whether the planning task is alive."""
         return self._planner is not None and not self._planner.done()
+
+    @property
+    def workers(self) -> Mapping[str, BackendWorker]:
+        """The Backends that this process serves or campaigns for, by name."""
+        return {name: served.worker for name, served in self._served.items()}
+
+    @property
+    def elections(self) -> Mapping[str, Election]:
+        """Its campaigns, by Lease."""
+        found = {backend_lease(name): served.election for name, served in self._served.items()}
+        return {CONTROLLER_LEASE: self._controller_election, **found} if self._settings.controller else found
+
+    @property
+    def controls(self) -> bool:
+        """Whether it is in charge of what belongs to no Backend."""
+        return self._settings.controller and self._controller_election.leading
 
     def _election(self, lease: str, work: Any) -> Election:
         return Election(
@@ -95,11 +128,21 @@ class Runtime:
             namespace=self._settings.system_namespace,
             identity=self._identity,
             timing=self._settings.lease,
-            connect=lambda: KubeClient.from_environment(connections=2),
+            connect=lambda: KubeClient.from_environment(connections=2, on_answer=count_request),
             on_won=work,
         )
 
     # --- which Backends ----------------------------------------------------------------------------------------------
+
+    async def _verify_watches(self) -> None:
+        """Ask the API server when a watch seems to owe something: it may be gone, and what is not is learnt by this."""
+        while True:
+            await asyncio.sleep(_LOOK_EVERY)
+            if max(self.view.watch.lags.values(), default=0.0) > _LOOK_EVERY:
+                try:
+                    await self.view.relist(self._client)
+                except KubeError as error:
+                    _log.warning("list: %s", error)
 
     async def _plan_forever(self) -> None:
         while True:
@@ -126,7 +169,7 @@ class Runtime:
             if name not in self._served:
                 worker = BackendWorker(
                     backend=name,
-                    make_driver=plan.make,
+                    make_driver=partial(_measured, plan),
                     client=self._client,
                     view=self.view,
                     writer=self._writer,
@@ -194,3 +237,7 @@ class Runtime:
         served = self._served.get(backend)
         if served is not None:
             served.worker.enqueue(key, priority)
+
+
+def _measured(plan: Plan) -> MeasuredDriver:
+    return MeasuredDriver(plan.make(), backend=plan.backend)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from fairlead_crds.names import SYSTEM_NAMESPACE
 from fairlead_operator.lease import LeaseTiming
+from fairlead_telemetry.options import ReportingOptions, add_options, reporting_options
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +29,8 @@ class Settings:
         concurrency: passes at once per Backend.
         health_port: for liveness probes on loopback or the pod's address; None: none.
         health_host: address of the above.
+        watch_patience: how long a watch may owe a change before the process calls itself dead.
+        reporting: log lines, metrics, traces.
         log_level: of Fairlead's own messages.
     """
 
@@ -43,6 +46,8 @@ class Settings:
     concurrency: int = 16
     health_host: str = "127.0.0.1"
     health_port: int | None = None
+    watch_patience: float = 120.0
+    reporting: ReportingOptions = field(default_factory=ReportingOptions)
     log_level: str = "INFO"
 
     @classmethod
@@ -67,6 +72,8 @@ class Settings:
             concurrency=given.concurrency,
             health_host=given.health_host,
             health_port=given.health_port,
+            watch_patience=given.watch_patience,
+            reporting=reporting_options(given),
             log_level=given.log_level,
         )
 
@@ -145,11 +152,21 @@ def _parser() -> argparse.ArgumentParser:
         default=int(env("CONCURRENCY", "16")),
         help="objects reconciled at once per Backend (default: %(default)s)",
     )
-    parser.add_argument("--health-host", default=env("HEALTH_HOST", "127.0.0.1"), help="address of /healthz")
+    parser.add_argument(
+        "--health-host", default=env("HEALTH_HOST", "127.0.0.1"), help="address of /startupz, /readyz and /livez"
+    )
     port = env("HEALTH_PORT", "")
     parser.add_argument(
-        "--health-port", type=int, default=int(port) if port else None, help="port of /healthz (default: none)"
+        "--health-port", type=int, default=int(port) if port else None, help="port of them (default: none)"
     )
+    parser.add_argument(
+        "--watch-patience",
+        type=float,
+        default=float(env("WATCH_PATIENCE", "120")),
+        metavar="SECONDS",
+        help="how long a watch may keep a change from us before /livez says so (default: %(default)s)",
+    )
+    add_options(parser, lambda name: env(name, ""))
     parser.add_argument(
         "--log-level",
         default=env("LOG_LEVEL", "INFO"),

@@ -9,7 +9,8 @@ from fairlead_kube.client import KubeClient
 from fairlead_kube.endpoints import ATTACHMENTS, BACKENDS, NODE_CONNECTORS, NODES, VOLUMES, Endpoint
 from fairlead_kube.errors import NotFound
 from fairlead_kube.node import Node
-from fairlead_kube.store import Change, Store
+from fairlead_kube.store import Change, Store, version_of
+from fairlead_operator.watch_check import WatchCheck
 
 R = TypeVar("R", bound=Resource[Any, Any])
 
@@ -29,6 +30,7 @@ class View:
     """What this process knows of the cluster. Fed by kopf's events, by lists and by the answers to our own writes."""
 
     def __init__(self) -> None:
+        self.watch = WatchCheck()
         self.backends: Store[Backend] = Store()
         self.volumes: Store[Volume] = Store()
         self.attachments: Store[Attachment] = Store()
@@ -81,13 +83,27 @@ class View:
         }
         return stores[type(item)]
 
+    def known(self, key: Key) -> Attachment | Volume | Backend | None:
+        """Return the object of a key as last seen."""
+        if key.kind == "Attachment":
+            return self.attachments.get(key.name, key.namespace)
+        return self.volumes.get(key.name, key.namespace) if key.kind == "Volume" else self.backends.get(key.name)
+
     async def relist(self, client: KubeClient) -> None:
         """Read everything live and take it as the truth: what a broken watch never told is repaired here."""
-        await _relist(client, BACKENDS, self.backends)
-        await _relist(client, NODE_CONNECTORS, self.connectors)
-        await _relist(client, NODES, self.nodes)
-        await _relist(client, VOLUMES, self.volumes)
-        await _relist(client, ATTACHMENTS, self.attachments)
+        await self._relist(client, BACKENDS, self.backends)
+        await self._relist(client, NODE_CONNECTORS, self.connectors)
+        await self._relist(client, NODES, self.nodes)
+        await self._relist(client, VOLUMES, self.volumes)
+        await self._relist(client, ATTACHMENTS, self.attachments)
+
+    async def _relist(self, client: KubeClient, endpoint: Endpoint[R], store: Store[R]) -> None:
+        listing = await client.list(endpoint)
+        store.replace(listing.items, listing.resource_version)
+        if listing.items:
+            newest = max(listing.items, key=version_of)
+            self.watch.owed(newest)
+            self.watch.settled(newest.kind, version_of(newest))
 
     async def volume(self, client: KubeClient, name: str, namespace: str) -> Volume | None:
         """Return the Volume; a miss is confirmed by a live read."""
@@ -149,11 +165,6 @@ class View:
         if known is not None and known.metadata.uid != found.metadata.uid:
             store.remove(known)
         store.apply(found)
-
-
-async def _relist(client: KubeClient, endpoint: Endpoint[R], store: Store[R]) -> None:
-    listing = await client.list(endpoint)
-    store.replace(listing.items, listing.resource_version)
 
 
 def key_of(item: Attachment | Volume | Backend) -> Key:

@@ -20,12 +20,16 @@ from fairlead_operator.events import Recorder
 from fairlead_operator.faultpoints import faultpoint
 from fairlead_operator.keys import backend_keys
 from fairlead_operator.lease import LostLease, Tenure
+from fairlead_operator.metrics import ORPHANS, SWEEPS
 from fairlead_operator.queue import Again, Priority, WorkQueue
 from fairlead_operator.settings import Settings
 from fairlead_operator.tenure import EFFECT_TIMEOUT, Service, state_of
+from fairlead_operator.trail import a_pass
 from fairlead_operator.view import Key, View, key_of
 from fairlead_operator.volumes import VolumeReconciler
 from fairlead_operator.writes import Writer
+from fairlead_telemetry.correlation import bound
+from fairlead_telemetry.tracing import span
 
 _log = logging.getLogger(__name__)
 
@@ -67,6 +71,11 @@ class BackendWorker:
         if self.service is not None:
             self.service.queue.add(key, priority)
 
+    @property
+    def foreign_exports(self) -> int:
+        """How many exports are not ours, as the last sweep saw them."""
+        return len(self._foreign)
+
     async def run(self, tenure: Tenure) -> None:
         """Serve until cancelled. Raises when it cannot go on, so that another may try."""
         driver = self._make_driver()
@@ -86,6 +95,10 @@ class BackendWorker:
         attachments, volumes = AttachmentReconciler(service), VolumeReconciler(service)
 
         async def handle(key: Key) -> None:
+            with a_pass(key, self._view.known(key), self.backend):
+                await look_at(key)
+
+        async def look_at(key: Key) -> None:
             try:
                 if key.kind == "Attachment":
                     await attachments.reconcile(key)
@@ -207,6 +220,15 @@ class BackendWorker:
             self._enqueue_all(service)
 
     async def _sweep(self, service: Service) -> None:
+        outcome = "failed"
+        try:
+            with bound(backend=self.backend), span("sweep", fairlead__backend=self.backend):
+                await self._compare(service)
+            outcome = "done"
+        finally:
+            SWEEPS.labels(self.backend, outcome).inc()
+
+    async def _compare(self, service: Service) -> None:
         """Compare the backend's exports with the Attachments, both ways.
 
         What no Attachment owns is removed only after a live list says so: the view may be old, and the exports were
@@ -246,6 +268,7 @@ class BackendWorker:
         async with asyncio.timeout(EFFECT_TIMEOUT):
             await service.driver.remove_export(handle)
         service.book.record(handle, None)
+        ORPHANS.labels(self.backend).inc()
 
     async def _look_for_lost(self, service: Service) -> None:
         """Find volumes whose data are missing or cut short."""

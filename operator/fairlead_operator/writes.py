@@ -9,6 +9,7 @@ from fairlead_crds.kinds import Attachment, Backend, Resource, Volume
 from fairlead_crds.schema import Model
 from fairlead_kube.client import JSON_PATCH, KubeClient
 from fairlead_kube.endpoints import ATTACHMENTS, BACKENDS, VOLUMES, Endpoint
+from fairlead_operator.stages import Stages
 from fairlead_operator.view import View
 
 R = TypeVar("R", bound=Resource[Any, Any])
@@ -22,6 +23,7 @@ class Writer:
     def __init__(self, client: KubeClient, view: View) -> None:
         self._client = client
         self._view = view
+        self._stages = Stages(view.attachments)
 
     async def status(self, item: R, status: Model) -> R:
         """Write the whole status, if the object is still the version that was decided on.
@@ -37,7 +39,9 @@ class Writer:
             {"op": "replace", "path": "/metadata/resourceVersion", "value": meta.resource_version},
             {"op": "add", "path": "/status", "value": status.wire()},
         ]
-        return await self._patch(item, patch, subresource="status", content_type=JSON_PATCH)
+        written = await self._patch(item, patch, subresource="status", content_type=JSON_PATCH)
+        self._stages.wrote(item, written, _backend_of(written))
+        return written
 
     async def adopt(self, item: R, *, backend: str, handle: str) -> R:
         """W0: finalizer, id, backend and handle, in one patch on that very object."""
@@ -61,7 +65,9 @@ class Writer:
 
     async def finalize(self, item: R) -> R:
         """Take our finalizer off."""
-        return await self._finalizers(item, [f for f in item.metadata.finalizers if f != names.FINALIZER])
+        # Asked before the answer is in the view: it may be the object's last word.
+        with self._stages.leaving(item, _backend_of(item)):
+            return await self._finalizers(item, [f for f in item.metadata.finalizers if f != names.FINALIZER])
 
     async def _finalizers(self, item: R, finalizers: list[str]) -> R:
         meta = item.metadata
@@ -82,5 +88,10 @@ class Writer:
     async def _patch(self, item: R, body: list[Any] | Mapping[str, Any], **options: Any) -> R:
         meta = item.metadata
         written: R = await self._client.patch(_ENDPOINTS[type(item)], meta.name, body, meta.namespace, **options)
+        self._view.watch.owed(written)
         self._view.store_of(written).apply(written)
         return written
+
+
+def _backend_of(item: Resource[Any, Any]) -> str:
+    return item.metadata.labels.get(names.LABEL_BACKEND, "")
