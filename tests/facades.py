@@ -34,11 +34,19 @@ class RunningFacade:
 
 @contextlib.contextmanager
 def facade(
-    stack: Stack, name: str, *options: str, environment: Mapping[str, str] | None = None, tls: bool = False
+    stack: Stack,
+    name: str,
+    *options: str,
+    environment: Mapping[str, str] | None = None,
+    tls: bool = False,
+    launcher: tuple[str, ...] = (),
 ) -> Iterator[RunningFacade]:
     """Run a facade on the shared control plane, as the ServiceAccount that it has in a cluster."""
     port = free_port("127.0.0.1")
-    command = [sys.executable, "-m", "fairlead_api.main", "--port", str(port), "--log-level", "debug", *options]
+    command = [
+        *launcher,
+        *(sys.executable, "-m", "fairlead_api.main", "--port", str(port), "--log-level", "debug", *options),
+    ]
     kubeconfig = stack.folder / f"{names.FACADE_ACCOUNT}.kubeconfig"
     process = Component(
         name,
