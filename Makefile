@@ -13,6 +13,10 @@ LOCK_FLAGS := --quiet --universal --python-version 3.11 --generate-hashes --no-e
 SOURCES := crds kube telemetry operator api devstack tests
 # Extra arguments for pytest: make test PYTEST_ARGS="tests/unit -k connector"
 PYTEST_ARGS ?=
+# How long `make chaos` runs, from which seed (empty: another one each time), and whether docs/reliability.md is written.
+CHAOS_SECONDS ?= 180
+CHAOS_SEED ?=
+CHAOS_PUBLISH ?= 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -62,12 +66,18 @@ down: setup ## stop what `make up` started and remove its files
 .PHONY: test
 test: setup ## run every test against a real control plane
 	@$(BIN)/python -m fairlead_devstack.provision
-	@$(BIN)/python -m pytest -m "not mutation" $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -m "not mutation and not chaos" $(PYTEST_ARGS)
 
 .PHONY: mutation
 mutation: setup ## check that the tests notice planted faults (slow)
 	@$(BIN)/python -m fairlead_devstack.provision
 	@$(BIN)/python -m pytest -m mutation $(PYTEST_ARGS)
+
+.PHONY: chaos
+chaos: setup ## random clients and random failures: CHAOS_SECONDS=180 CHAOS_SEED=... (see docs/reliability.md)
+	@$(BIN)/python -m fairlead_devstack.provision
+	@CHAOS_SECONDS=$(CHAOS_SECONDS) CHAOS_SEED=$(CHAOS_SEED) CHAOS_PUBLISH=$(CHAOS_PUBLISH) \
+	  $(BIN)/python -m pytest -m chaos tests/chaos $(PYTEST_ARGS)
 
 .PHONY: lint
 lint: setup ## ruff, mypy and the import contracts

@@ -24,9 +24,9 @@ LEASE = 2.0
 class OwnBackend:
     """A Backend of one's own and the operators that serve it."""
 
-    def __init__(self, control_plane: ControlPlane, folder: Path) -> None:
+    def __init__(self, control_plane: ControlPlane, folder: Path, *, lease: float = LEASE) -> None:
         self.name = f"own-{uuid.uuid4().hex[:8]}"
-        self.stack = Stack(control_plane, folder, lease_duration=LEASE, sweep_interval=2.0)
+        self.stack = Stack(control_plane, folder, lease_duration=lease, sweep_interval=2.0)
         self._control_plane = control_plane
         self.stack.install()
         self.data = self.stack.add_backend(self.name)

@@ -30,8 +30,9 @@ class Answer:
 class RestDoor:
     """One project at one facade. Each thread has its own connection."""
 
-    def __init__(self, url: str, project: str, *, version: str = "3.70") -> None:
+    def __init__(self, url: str, project: str, *, version: str = "3.70", timeout: float = 60.0) -> None:
         self._place = urlsplit(url)
+        self._timeout = timeout
         self._project = project
         self._version = version
         self._local = threading.local()
@@ -81,10 +82,14 @@ class RestDoor:
     def detach(self, attachment: str) -> Answer:
         return self.send("DELETE", f"/attachments/{attachment}")
 
+    def hang_up(self) -> None:
+        """Drop this thread's connection; the next request makes another."""
+        self._connection().close()
+
     def _connection(self) -> http.client.HTTPConnection:
         connection: http.client.HTTPConnection | None = getattr(self._local, "connection", None)
         if connection is None:
-            connection = http.client.HTTPConnection(str(self._place.hostname), self._place.port, timeout=60)
+            connection = http.client.HTTPConnection(str(self._place.hostname), self._place.port, timeout=self._timeout)
             self._local.connection = connection
         return connection
 

@@ -1,0 +1,81 @@
+"""A TCP way to a server that can be cut, or go silent while it stays connected."""
+
+import asyncio
+import threading
+from concurrent.futures import Future
+
+
+class Wire:
+    """Forwards connections from a port of its own to the server's; `close` it at the end."""
+
+    def __init__(self, server_port: int) -> None:
+        self._server_port = server_port
+        self._loop = asyncio.new_event_loop()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._listening: Future[int] = Future()
+        self._thread = threading.Thread(target=self._run, name=f"wire to {server_port}", daemon=True)
+        self._thread.start()
+        self.port = self._listening.result()
+
+    def cut(self) -> None:
+        """Break every connection off; new ones are taken at once."""
+        asyncio.run_coroutine_threadsafe(self._break_off(), self._loop).result()
+
+    def silence(self) -> None:
+        """Forward nothing any more. Connections stay, and new ones are taken and left without an answer."""
+        self._loop.call_soon_threadsafe(self._flowing.clear)
+
+    def restore(self) -> None:
+        """Forward again, what was held back included."""
+        self._loop.call_soon_threadsafe(self._flowing.set)
+
+    def close(self) -> None:
+        """Break off and stop listening."""
+        self._loop.call_soon_threadsafe(self._ended.set)
+        self._thread.join()
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        self._loop.run_until_complete(self._serve())
+        self._loop.close()
+
+    async def _serve(self) -> None:
+        self._flowing, self._ended = asyncio.Event(), asyncio.Event()
+        self._flowing.set()
+        server = await asyncio.start_server(self._connected, "127.0.0.1", 0)
+        self._listening.set_result(server.sockets[0].getsockname()[1])
+        await self._ended.wait()
+        server.close()
+        await self._break_off()
+
+    async def _break_off(self) -> None:
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        far = None
+        try:
+            far_reader, far = await asyncio.open_connection("127.0.0.1", self._server_port)
+            async with asyncio.TaskGroup() as both:
+                both.create_task(self._pump(reader, far))
+                both.create_task(self._pump(far_reader, writer))
+        except (asyncio.CancelledError, OSError, ExceptionGroup):
+            # Whatever ended it, both ends learn of it below; a cut wire tells nobody why.
+            pass
+        finally:
+            self._tasks.discard(task)
+            for end in (writer, far):
+                if end is not None:
+                    end.transport.abort()
+
+    async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+        while data := await source.read(1 << 16):
+            await self._flowing.wait()
+            sink.write(data)
+            await sink.drain()
+        raise ConnectionError("one end is gone")
