@@ -17,6 +17,8 @@ PYTEST_ARGS ?=
 CHAOS_SECONDS ?= 180
 CHAOS_SEED ?=
 CHAOS_PUBLISH ?= 1
+IMAGES_ARGS ?=
+KIND_ARGS ?=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -78,6 +80,23 @@ chaos: setup ## random clients and random failures: CHAOS_SECONDS=180 CHAOS_SEED
 	@$(BIN)/python -m fairlead_devstack.provision
 	@CHAOS_SECONDS=$(CHAOS_SECONDS) CHAOS_SEED=$(CHAOS_SEED) CHAOS_PUBLISH=$(CHAOS_PUBLISH) \
 	  $(BIN)/python -m pytest -m chaos tests/chaos $(PYTEST_ARGS)
+
+.PHONY: e2e
+e2e: setup ## the chart on a whole node, with real I/O (as root; it changes the network meanwhile)
+	@$(BIN)/python -m fairlead_devstack.provision
+	@FAIRLEAD_E2E=1 $(BIN)/python -m pytest tests/e2e $(PYTEST_ARGS)
+
+.PHONY: images
+images: setup ## the chart's images: by Docker or buildah, else by hand into dist/images.tar
+	@$(BIN)/python -m fairlead_devstack.images $(IMAGES_ARGS)
+
+.PHONY: kind
+kind: setup ## the chart in a kind cluster, for people with Docker (KIND_ARGS=--down removes it)
+	@$(BIN)/python -m fairlead_devstack.kind $(KIND_ARGS)
+
+.PHONY: chart-lint
+chart-lint: setup ## helm's linter and the chart's own tests
+	@$(BIN)/python -m pytest -q tests/unit/test_chart_*.py
 
 .PHONY: lint
 lint: setup ## ruff, mypy and the import contracts

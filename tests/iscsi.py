@@ -84,9 +84,16 @@ def disk_size(access: Access) -> int:
 
 
 class Initiator:
-    """A node that stays logged in and reconnects by itself, as a node does; a context manager."""
+    """A node that stays logged in and reconnects by itself, as a node does; a context manager.
 
-    def __init__(self, access: Access) -> None:
+    Args:
+        access: where it logs in.
+        patience: seconds after which one of its requests counts as lost. Between its tries to reconnect libiscsi waits
+            one second more each time, so after an outage of ten seconds it may come back after fifteen.
+    """
+
+    def __init__(self, access: Access, *, patience: float = _LIMIT) -> None:
+        self._patience = patience
         with _command(access) as (command, descriptors):
             self._process = subprocess.Popen(
                 command,
@@ -138,7 +145,7 @@ class Initiator:
         self._process.stdin.write(f"{command}\n")
         self._process.stdin.flush()
         # A node whose target is gone tries for ever; a test that waits for it by mistake shall end.
-        watchdog = threading.Timer(_LIMIT, self._process.kill)
+        watchdog = threading.Timer(self._patience, self._process.kill)
         watchdog.start()
         try:
             while line := self._process.stdout.readline():

@@ -26,7 +26,7 @@ from fairlead_devstack.debian import ensure_commands, find_command
 from fairlead_devstack.lookup import locate_control_plane
 from fairlead_devstack.node_files import NodeFiles
 from fairlead_devstack.node_programs import NODE_COMMANDS, NodePrograms, locate_node_programs
-from fairlead_devstack.node_sweep import clear, record_sysctls
+from fairlead_devstack.node_sweep import clear, record_before
 from fairlead_devstack.probe import answers_ok
 from fairlead_devstack.progress import say
 
@@ -168,7 +168,7 @@ class Node:
             say(f"clearing away what an earlier node left in {_FOLDER}")
             clear(_FOLDER)
         _FOLDER.mkdir(mode=0o700)
-        record_sysctls(_FOLDER)
+        record_before(_FOLDER)
         for folder in (self.files.logs, self.files.containerd, self.files.kubelet, self.files.storage):
             folder.mkdir()
         # It inherits the lock, so the next node waits for its clearing too.

@@ -10,6 +10,7 @@ from fairlead_devstack import node_network
 from fairlead_devstack.images import PAUSE
 
 CNI_PLUGINS = Path("/usr/lib/cni")
+POD_NETWORK = "fairlead-pods"
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ class NodeFiles:
                 "routes": [{"dst": "0.0.0.0/0"}],
             },
         }
-        network = {"cniVersion": "0.4.0", "name": "fairlead-pods", "plugins": [plugin]}
+        network = {"cniVersion": "0.4.0", "name": POD_NETWORK, "plugins": [plugin]}
         (cni / "10-pods.conflist").write_text(json.dumps(network))
         cri = 'plugins."io.containerd.grpc.v1.cri"'
         path = self.containerd / "config.toml"
@@ -89,6 +90,10 @@ state = "{self.containerd}/state"
   restrict_oom_score_adj = true
   # So that one unmounting below this folder takes the pods' namespaces too.
   netns_mounts_under_state_dir = true
+  [{cri}.containerd.runtimes.runc]
+    runtime_type = "io.containerd.runc.v2"
+    [{cri}.containerd.runtimes.runc.options]
+      Root = "{self.containerd}/runc"
   [{cri}.cni]
     bin_dir = "{CNI_PLUGINS}"
     conf_dir = "{cni}"
@@ -115,6 +120,8 @@ state = "{self.containerd}/state"
                 "authorization": {"mode": "AlwaysAllow"},
                 "containerRuntimeEndpoint": f"unix://{self.runtime_socket}",
                 "failSwapOn": False,
+                # Hints for an iptables that nothing here uses; they would stay behind.
+                "makeIPTablesUtilChains": False,
                 "localStorageCapacityIsolation": False,
                 "resolvConf": "",
                 "evictionHard": {"memory.available": "50Mi", "nodefs.available": "1%", "imagefs.available": "1%"},

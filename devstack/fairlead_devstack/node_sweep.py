@@ -12,13 +12,15 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from fairlead_devstack.component import kill_recorded
 from fairlead_devstack.control_plane import stop_recorded
 from fairlead_devstack.interruption import ignore_signals
-from fairlead_devstack.node_files import NodeFiles
+from fairlead_devstack.node_files import POD_NETWORK, NodeFiles
 from fairlead_devstack.node_network import remove_network
 
 _SYSCTLS = (
@@ -32,15 +34,20 @@ _SYSCTLS = (
     "kernel/keys/root_maxbytes",
 )
 _PROC_SYS = Path("/proc/sys")
-_RECORD = "sysctls.json"
+_RECORD = "before.json"
 _LOG_LINKS = Path("/var/log/containers")
 _SHIM_SOCKETS = Path("/run/containerd/s")
+_NETWORK_RESULTS = Path("/var/lib/cni/results")
+_FIXED_FOLDERS = (Path("/run/containerd"), Path("/var/lib/cni"), Path("/var/lib/kubelet"), _LOG_LINKS)
+"""Where programs of a node write whatever they are told. What was not there before goes whole."""
+_CGROUP_LIMIT = 10.0
 
 
-def record_sysctls(folder: Path) -> None:
-    """Write down the kernel's settings that a node changes."""
-    known = {name: (_PROC_SYS / name).read_text().strip() for name in _SYSCTLS if (_PROC_SYS / name).exists()}
-    (folder / _RECORD).write_text(json.dumps(known))
+def record_before(folder: Path) -> None:
+    """Write down what a node changes on this machine, as it is before."""
+    settings = {name: (_PROC_SYS / name).read_text().strip() for name in _SYSCTLS if (_PROC_SYS / name).exists()}
+    missing = [str(path) for path in _FIXED_FOLDERS if not path.exists()]
+    (folder / _RECORD).write_text(json.dumps({"settings": settings, "missing": missing}))
 
 
 def clear(folder: Path) -> None:
@@ -51,32 +58,32 @@ def clear(folder: Path) -> None:
     cgroups = _end_containers(files)
     stop_recorded(files.control_plane)
     _unmount_below(folder)
-    for cgroup in sorted(cgroups, key=lambda path: len(path.parts), reverse=True):
-        with contextlib.suppress(OSError):
-            cgroup.rmdir()
+    _remove_cgroups(cgroups)
     remove_network()
-    _restore_sysctls(folder)
-    for link in _LOG_LINKS.glob("*.log"):
-        if link.is_symlink() and os.readlink(link).startswith(f"{folder}/"):
-            link.unlink()
-    for left in (_LOG_LINKS, _SHIM_SOCKETS, _SHIM_SOCKETS.parent):
-        # Gone when nobody else uses them.
-        with contextlib.suppress(OSError):
-            left.rmdir()
+    _remove_fixed(folder)
+    with contextlib.suppress(FileNotFoundError):
+        _restore(json.loads((folder / _RECORD).read_text()))
     shutil.rmtree(folder, ignore_errors=True)
 
 
 def _end_containers(files: NodeFiles) -> set[Path]:
     """Kill every container and its shim. Returns the cgroups they were in."""
-    cgroups: set[Path] = set()
     shims = list(_shims(files))
-    for task in files.tasks.glob("*"):
+    tasks = list(files.tasks.glob("*"))
+    pids: list[int] = []
+    cgroups: set[Path] = set()
+    # All are looked at before any is killed: one that shares a pod's process namespace dies with the pod's first.
+    for task in tasks:
         with contextlib.suppress(OSError, ValueError):
             pid = int((task / "init.pid").read_text())
-            mine = [path for path in _cgroups_of(pid) if task.name in path.parts]
+            mine = {path for path in _cgroups_of(pid) if path.name == task.name}
             if mine:
-                cgroups.update(mine)
-                _kill(pid)
+                cgroups |= mine
+                pids.append(pid)
+    # One that has ended is in none any more, but its neighbours tell where it was.
+    cgroups |= {parent / task.name for parent in {cgroup.parent for cgroup in cgroups} for task in tasks}
+    for pid in pids:
+        _kill(pid)
     sockets = {socket for pid in shims for socket in _sockets_of(pid)}
     for pid in shims:
         _kill(pid)
@@ -97,14 +104,21 @@ def _shims(files: NodeFiles) -> Iterator[int]:
 
 def _cgroups_of(pid: int) -> Iterator[Path]:
     """The cgroup folders of a process, in every hierarchy that is mounted (cgroups(7))."""
-    mounts = [line.split() for line in Path("/proc/self/mounts").read_text().splitlines()]
     for line in Path(f"/proc/{pid}/cgroup").read_text().splitlines():
         _, controllers, path = line.split(":", 2)
-        for _, place, kind, options, *_ in mounts:
-            wanted = set(controllers.split(",")) if controllers else set()
-            fits = kind == "cgroup" and wanted <= set(options.split(",")) if wanted else kind == "cgroup2"
+        wanted = set(controllers.split(",")) if controllers else set()
+        for place, kind, options in _cgroup_mounts():
+            fits = kind == "cgroup" and wanted <= options if wanted else kind == "cgroup2"
             if fits and path != "/":
-                yield Path(place + path)
+                yield place / path.removeprefix("/")
+
+
+def _cgroup_mounts() -> Iterator[tuple[Path, str, set[str]]]:
+    """Where the hierarchies are mounted, of which version each is, and its options, controllers among them."""
+    for line in Path("/proc/self/mounts").read_text().splitlines():
+        _, place, kind, options, *_ = line.split()
+        if kind in ("cgroup", "cgroup2"):
+            yield Path(place), kind, set(options.split(","))
 
 
 def _sockets_of(pid: int) -> Iterator[Path]:
@@ -142,11 +156,37 @@ def _unmount_below(folder: Path) -> None:
             subprocess.run(["umount", "--lazy", place], stdin=subprocess.DEVNULL, capture_output=True, check=False)
 
 
-def _restore_sysctls(folder: Path) -> None:
-    with contextlib.suppress(FileNotFoundError):
-        for name, value in json.loads((folder / _RECORD).read_text()).items():
-            if (_PROC_SYS / name).read_text().strip() != value:
-                (_PROC_SYS / name).write_text(value)
+def _remove_cgroups(cgroups: set[Path]) -> None:
+    """Remove cgroups and their parents, as far as these are empty then; the kernel takes a moment to empty them."""
+    deadline = time.monotonic() + _CGROUP_LIMIT
+    for cgroup in sorted(cgroups, key=lambda path: len(path.parts), reverse=True):
+        while cgroup.is_dir() and time.monotonic() < deadline:
+            try:
+                cgroup.rmdir()
+            except OSError:
+                for pid in (cgroup / "cgroup.procs").read_text().split():
+                    _kill(int(pid))
+                time.sleep(0.02)
+    for place, _, _ in _cgroup_mounts():
+        # runc's parent of all of them; it stays when somebody else's are in it.
+        with contextlib.suppress(OSError):
+            (place / "k8s.io").rmdir()
+
+
+def _remove_fixed(folder: Path) -> None:
+    for link in _LOG_LINKS.glob("*.log"):
+        if link.is_symlink() and os.readlink(link).startswith(f"{folder}/"):
+            link.unlink()
+    for result in _NETWORK_RESULTS.glob(f"{POD_NETWORK}-*"):
+        result.unlink()
+
+
+def _restore(before: Mapping[str, Any]) -> None:
+    for name, value in before["settings"].items():
+        if (_PROC_SYS / name).read_text().strip() != value:
+            (_PROC_SYS / name).write_text(value)
+    for path in before["missing"]:
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def main(arguments: list[str]) -> int:

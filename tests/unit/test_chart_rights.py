@@ -13,11 +13,8 @@ from fairlead_crds import names
 DEVSTACK = Path(__file__).parents[2] / "devstack" / "fairlead_devstack" / "rbac.yaml"
 Right = tuple[str, str, str]
 
-DECLARED = {("fairlead.dev", "backends", "create")}
-"""Applying the values' Backends, which a stack without a chart does itself."""
-
 PORTALS = {("", "services", "get")}
-"""Reading the portals' addresses, for the same reason."""
+"""Reading the portals' addresses, which are Services only where there is a chart."""
 
 
 def rights(role: Object) -> set[Right]:
@@ -40,7 +37,7 @@ def granted_in_tests(kind: str, name: str) -> set[Right]:
 def test_the_operator_has_the_rights_that_the_tests_run_with() -> None:
     objects = render()
     everywhere = rights(named(objects, "ClusterRole", names.OPERATOR_ACCOUNT))
-    assert everywhere == granted_in_tests("ClusterRole", names.OPERATOR_ACCOUNT) | DECLARED
+    assert everywhere == granted_in_tests("ClusterRole", names.OPERATOR_ACCOUNT)
     assert (
         rights(named(objects, "Role", names.OPERATOR_ACCOUNT))
         == granted_in_tests("Role", names.OPERATOR_ACCOUNT) | PORTALS
