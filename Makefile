@@ -52,6 +52,8 @@ lock: ## resolve the dependencies anew and write the requirements files
 	$(UV) pip compile $(LOCK_FLAGS) $(LOCK_ARGS) requirements-bootstrap.in --output-file requirements-bootstrap.txt
 	$(UV) pip compile $(LOCK_FLAGS) $(LOCK_ARGS) pyproject.toml requirements-build.in --extra dev --extra tracing \
 	  --output-file requirements.txt
+	$(UV) pip compile $(LOCK_FLAGS) $(LOCK_ARGS) devstack/keystone-requirements.in \
+	  --output-file devstack/keystone-requirements.txt
 
 .PHONY: demo
 demo: setup ## set up everything, attach a real volume, show it, clean up
@@ -99,11 +101,12 @@ chart-lint: setup ## helm's linter and the chart's own tests
 	@$(BIN)/python -m pytest -q tests/unit/test_chart_*.py
 
 .PHONY: lint
-lint: setup ## ruff, mypy and the import contracts
+lint: setup ## ruff, mypy, the import contracts and the licences of what is installed
 	@$(BIN)/ruff check $(SOURCES)
 	@$(BIN)/ruff format --check $(SOURCES)
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@$(BIN)/python -m fairlead_devstack.licences
 
 .PHONY: format
 format: setup ## let ruff fix and format the sources
@@ -113,6 +116,14 @@ format: setup ## let ruff fix and format the sources
 .PHONY: manifests
 manifests: setup ## write crds/manifests from the models
 	@$(BIN)/python -m fairlead_crds.render
+
+.PHONY: audit
+audit: setup ## look the locked dependencies up in the advisory database (needs the Internet; see docs/security.md)
+	@$(UV) tool run pip-audit --disable-pip --require-hashes --requirement requirements.txt
+
+.PHONY: sbom
+sbom: setup ## write dist/fairlead.cdx.json, the bill of materials
+	@$(BIN)/python -m fairlead_devstack.sbom dist/fairlead.cdx.json
 
 .PHONY: clean
 clean: ## remove .venv, caches and build results of this checkout

@@ -1,9 +1,11 @@
 """``python -m fairlead_devstack.provision``: get every program that the tests and the demo need."""
 
+import subprocess
 import sys
 
 from fairlead_devstack.debian import PackagesMissing, ensure_commands
 from fairlead_devstack.gobuild import BuildFailed
+from fairlead_devstack.keystone_install import install as install_keystone
 from fairlead_devstack.lookup import locate_control_plane, locate_helm, locate_kubectl
 from fairlead_devstack.progress import say
 
@@ -39,7 +41,8 @@ def main() -> int:
             locate_helm(),
         ):
             say(f"{found.path.name} {found.version} from {found.source}: {found.path}")
-    except (BuildFailed, PackagesMissing) as error:
+        say(f"Keystone for the tests of auth mode keystone: {install_keystone()}")
+    except (BuildFailed, PackagesMissing, subprocess.CalledProcessError) as error:
         say(str(error))
         return 1
     except KeyboardInterrupt:
