@@ -8,17 +8,25 @@ import signal
 import socket
 import sys
 from collections.abc import Generator, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
 import uvicorn
+from prometheus_client import REGISTRY
 
 from fairlead_api.app import create_app
 from fairlead_api.facade import Facade
+from fairlead_api.metrics import CacheFreshness
+from fairlead_api.probes import probes
 from fairlead_api.settings import Settings
 from fairlead_api.transport import wire
 from fairlead_api.transport.certificates import Certificates
 from fairlead_kube.client import KubeClient
+from fairlead_telemetry.api_requests import count_request
+from fairlead_telemetry.logs import set_up
+from fairlead_telemetry.side_port import SidePort, serving
+from fairlead_telemetry.tracing import TracingUnavailable, exporting
 
 _GRACE: Final = 5.0
 """Seconds beyond the export timeout that requests in flight get at shutdown: a rollback takes a moment."""
@@ -32,17 +40,20 @@ _SECURITY_HEADERS: Final = [
 ]
 _TLS_HEADERS: Final = [("Strict-Transport-Security", "max-age=31536000")]
 
+_LOGGERS: Final = ("fairlead", "fairlead_api", "fairlead_kube")
+
 _log = logging.getLogger("fairlead_api")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Serve until SIGTERM or SIGINT, then finish what is in flight and stop."""
     settings = Settings.read(sys.argv[1:] if arguments is None else arguments)
-    logging.basicConfig(
-        level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr
-    )
+    set_up(settings.reporting.log_format, level=settings.log_level, ours=_LOGGERS)
     try:
-        asyncio.run(serve(settings))
+        with exporting("fairlead-api", version("fairlead"), settings.reporting.otlp_endpoint):
+            asyncio.run(serve(settings))
+    except TracingUnavailable as error:
+        sys.exit(f"fairlead-api: {error}")
     except OSError as error:
         sys.exit(f"fairlead-api: cannot listen on {settings.host} port {settings.port}: {error.strerror or error}")
 
@@ -52,8 +63,10 @@ async def serve(settings: Settings) -> None:
     certificates = _certificates(settings)
     listener = _listen(settings)
     address, port = listener.getsockname()[:2]
-    async with await KubeClient.from_environment() as client:
-        facade = Facade.build(client, settings)
+    async with (
+        await KubeClient.from_environment(on_answer=count_request) as client,
+        _reporting(settings, facade := Facade.build(client, settings)),
+    ):
         config = uvicorn.Config(
             create_app(facade),
             log_config=None,
@@ -74,19 +87,29 @@ async def serve(settings: Settings) -> None:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
-        serving = asyncio.create_task(server.serve(sockets=[listener]))
+        running = asyncio.create_task(server.serve(sockets=[listener]))
         announcing = asyncio.create_task(_announce(facade, settings, address, port))
         stopping = asyncio.create_task(stop.wait())
         try:
-            await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
             server.should_exit = True
-            await serving
+            await running
         finally:
             for task in (announcing, stopping):
                 task.cancel()
             if settings.port_file is not None:
                 settings.port_file.unlink(missing_ok=True)
     _log.info("stopped")
+
+
+def _reporting(settings: Settings, facade: Facade) -> contextlib.AbstractAsyncContextManager[None]:
+    """Metrics and probes, beside the port that callers know."""
+    REGISTRY.register(CacheFreshness(facade.mirror))
+    options = settings.reporting
+    if options.metrics_port is None:
+        return contextlib.nullcontext()
+    answers = probes(facade.mirror)
+    return serving(SidePort(host=options.metrics_host, port=options.metrics_port, metrics=True, probes=answers))
 
 
 async def _announce(facade: Facade, settings: Settings, address: str, port: int) -> None:

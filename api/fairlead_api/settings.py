@@ -14,6 +14,7 @@ from fairlead_api.identity.reviews import KubernetesOptions
 from fairlead_api.transport import options as transport
 from fairlead_api.transport.options import TransportOptions
 from fairlead_crds import names
+from fairlead_telemetry.options import ReportingOptions, add_options, reporting_options
 
 _TRUE: Final = frozenset({"1", "true", "yes", "on"})
 _FALSE: Final = frozenset({"0", "false", "no", "off"})
@@ -37,6 +38,7 @@ class Settings:
         default_project: the project of a caller that names none.
         create_namespaces: make the namespace of a project that is seen for the first time.
         public_endpoint: scheme and host that links name; None: what the caller used.
+        reporting: log lines, metrics, traces.
         log_level: debug, info, warning or error.
     """
 
@@ -53,6 +55,7 @@ class Settings:
     default_project: str = "default"
     create_namespaces: bool = True
     public_endpoint: str | None = None
+    reporting: ReportingOptions = field(default_factory=ReportingOptions)
     log_level: str = "info"
 
     @classmethod
@@ -80,6 +83,7 @@ class Settings:
             default_project=found.default_project,
             create_namespaces=_create_namespaces(found),
             public_endpoint=found.public_endpoint.rstrip("/") if found.public_endpoint else None,
+            reporting=reporting_options(found),
             log_level=found.log_level,
         )
         missing = auth.complaint(settings.auth_mode, settings.keystone, environment)
@@ -157,6 +161,7 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
         "kubernetes, where making namespaces is RBAC's to permit)",
     )
     text("--public-endpoint", None, "scheme and host that links name, such as https://volume.example.org")
+    add_options(parser, lambda name: environment.get(f"FAIRLEAD_{name}", ""))
     parser.add_argument(
         "--log-level",
         choices=["debug", "info", "warning", "error"],

@@ -26,6 +26,7 @@ class Reflector(Generic[R]):
         self._store = store
         self._selector = label_selector
         self._heard = 0.0
+        self.plural = endpoint.plural
         self.synced = asyncio.Event()
 
     @property

@@ -29,6 +29,7 @@ class Observation(Collector):
         self._patience = timedelta(seconds=patience)
         self._phases: Counter[tuple[str, str]] = Counter()
         self._waiting: dict[str, tuple[str, datetime]] = {}
+        self._leaving: dict[str, tuple[str, datetime]] = {}
         runtime.view.attachments.listen(self._on_attachment)
 
     def _on_attachment(self, change: Change[Attachment]) -> None:
@@ -38,10 +39,13 @@ class Observation(Collector):
             if not self._phases[place]:
                 del self._phases[place]
             self._waiting.pop(change.before.metadata.uid, None)
+            self._leaving.pop(change.before.metadata.uid, None)
         if change.after is not None:
             self._phases[_backend_of(change.after), change.after.status.phase] += 1
             if (since := _waits_since(change.after)) is not None:
                 self._waiting[change.after.metadata.uid] = (_backend_of(change.after), since)
+            if (asked := change.after.metadata.deletion_timestamp) is not None:
+                self._leaving[change.after.metadata.uid] = (_backend_of(change.after), asked)
 
     def describe(self) -> list[Metric]:
         """Name nothing in advance: the registry need not look while it is being built."""
@@ -69,13 +73,19 @@ class Observation(Collector):
             "fairlead_attachments_overdue", "Attachments that wait for their volume longer than the patience set.",
             labels=["backend"],
         )  # fmt: skip
+        detaching = GaugeMetricFamily(
+            "fairlead_oldest_detach_age_seconds",
+            "For how long the Attachment that was deleted first, of those still here, has been detaching.",
+            labels=["backend"],
+        )
         late = Counter(backend for backend, since in self._waiting.values() if now - since > self._patience)
         for backend in served:
             for phase in AttachmentPhase:
                 phases.add_metric([backend, phase.value], float(self._phases[backend, phase]))
             overdue.add_metric([backend], float(late[backend]))
-        yield phases
-        yield overdue
+            asked = [at for name, at in self._leaving.values() if name == backend]
+            detaching.add_metric([backend], (now - min(asked, default=now)).total_seconds())
+        yield from (phases, overdue, detaching)
 
     def _served(self) -> list[str]:
         served = [name for name, worker in self._runtime.workers.items() if worker.service is not None]
@@ -122,11 +132,11 @@ class Observation(Collector):
 
     def _watches(self) -> Iterator[Metric]:
         last = GaugeMetricFamily(
-            "fairlead_watch_last_event_timestamp_seconds", "When the watch last told of a change.", labels=["kind"]
+            "fairlead_watch_last_event_timestamp_seconds", "When the watch last told of a change.", labels=["resource"]
         )
         lag = GaugeMetricFamily(
             "fairlead_watch_lag_seconds", "For how long the watch has not told of a change that is known to be.",
-            labels=["kind"],
+            labels=["resource"],
         )  # fmt: skip
         for kind, at in self._runtime.view.watch.last_events.items():
             last.add_metric([kind], at)

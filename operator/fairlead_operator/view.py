@@ -103,7 +103,7 @@ class View:
         if listing.items:
             newest = max(listing.items, key=version_of)
             self.watch.owed(newest)
-            self.watch.settled(newest.kind, version_of(newest))
+            self.watch.settled(newest.plural, version_of(newest))
 
     async def volume(self, client: KubeClient, name: str, namespace: str) -> Volume | None:
         """Return the Volume; a miss is confirmed by a live read."""

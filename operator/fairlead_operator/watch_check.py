@@ -29,7 +29,7 @@ class WatchCheck:
 
     def told(self, item: Resource[Any, Any]) -> None:
         """Take in what a watch delivered."""
-        kind, version = item.kind, version_of(item)
+        kind, version = item.plural, version_of(item)
         self._told_at[kind] = time.time()
         self._told[kind] = told = max(version, self._told.get(kind, 0))
         debt = self._debts.get(kind)
@@ -38,7 +38,7 @@ class WatchCheck:
 
     def owed(self, item: Resource[Any, Any]) -> None:
         """Take in a version that we know to exist; the oldest debt is the one that counts."""
-        kind, version = item.kind, version_of(item)
+        kind, version = item.plural, version_of(item)
         if version > self._told.get(kind, 0):
             self._debts.setdefault(kind, _Debt(version, time.monotonic()))
 

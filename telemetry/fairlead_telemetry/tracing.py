@@ -125,7 +125,12 @@ def carried_request(metadata: Mapping[str, str]) -> str | None:
 
 def carried_span(metadata: Mapping[str, str]) -> SpanContext | None:
     """The span in an object's annotations."""
-    found = _TRACEPARENT.fullmatch(metadata.get(names.ANNOTATION_TRACEPARENT, ""))
+    return parse_traceparent(metadata.get(names.ANNOTATION_TRACEPARENT, ""))
+
+
+def parse_traceparent(text: str) -> SpanContext | None:
+    """Read a span of another process, as W3C Trace Context writes it; None: it is none."""
+    found = _TRACEPARENT.fullmatch(text)
     if found is None:
         return None
     context = SpanContext(

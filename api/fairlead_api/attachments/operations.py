@@ -6,6 +6,7 @@ answer. What fails is rolled back, so that a refused request leaves nothing behi
 
 import asyncio
 import logging
+import time
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from fairlead_api.cache.revision import Operation, Writer, annotate, drop, put
 from fairlead_api.identity.caller import Caller
 from fairlead_api.identity.detach_guard import check_detach, check_move
 from fairlead_api.identity.projects import Projects
+from fairlead_api.metrics import WAITED, WAITING
 from fairlead_api.protocol.faults import BackendFailed, BadRequest, Conflict, Fault, NotFound, TimedOut
 from fairlead_api.volumes import gate
 from fairlead_api.volumes.admin_metadata import is_read_only
@@ -30,6 +32,7 @@ from fairlead_crds import names
 from fairlead_crds.conditions import Reason
 from fairlead_crds.kinds import AccessMode, Attachment, ConflictPolicy, Volume
 from fairlead_kube.errors import KubeError
+from fairlead_telemetry.tracing import span
 
 _log = logging.getLogger(__name__)
 
@@ -188,12 +191,17 @@ class AttachmentOperations:
     ) -> tuple[Attachment | None, Verdict | None]:
         """Wait for a verdict; without one in time, None."""
         meta, store = written.metadata, self.writer.store
-        try:
-            async with asyncio.timeout(self.timeout):
-                item = await store.wait(meta.name, meta.namespace, lambda item: judge(item) is not None)
-        except TimeoutError:
-            item = store.get(meta.name, meta.namespace)
-        return item, judge(item)
+        started = time.perf_counter()
+        with span("wait for operator"), WAITING.track_inprogress():
+            try:
+                async with asyncio.timeout(self.timeout):
+                    item = await store.wait(meta.name, meta.namespace, lambda item: judge(item) is not None)
+            except TimeoutError:
+                item = store.get(meta.name, meta.namespace)
+            verdict = judge(item)
+            outcome = verdict.name.lower() if verdict is not None else "timeout"
+            WAITED.labels(outcome).observe(time.perf_counter() - started)
+        return item, verdict
 
     def _refusal(self, volume: Volume, answer: Attachment | None, verdict: Verdict | None, what: str) -> Fault:
         """The fault for a verdict that is not success."""

@@ -1,7 +1,8 @@
 """The mirror: stores of the kinds the facade serves, kept equal to the API server, with indexes."""
 
 import asyncio
-from collections.abc import Hashable
+import time
+from collections.abc import Hashable, Mapping, Sized
 from typing import Any, Final
 
 from fairlead_api.cache.ordering import Ordering
@@ -44,6 +45,7 @@ class Mirror:
         self._attachments_by_volume = self.attachments.index(_by_volume)
         self.volumes_in_order = Ordering(self.volumes)
         self.attachments_in_order = Ordering(self.attachments)
+        self.ended = False
         self._reflectors: tuple[Reflector[Any], ...] = (
             Reflector(client, VOLUMES, self.volumes),
             Reflector(client, ATTACHMENTS, self.attachments),
@@ -61,9 +63,12 @@ class Mirror:
 
     async def run(self) -> None:
         """Mirror until cancelled."""
-        async with asyncio.TaskGroup() as group:
-            for reflector in self._reflectors:
-                group.create_task(reflector.run())
+        try:
+            async with asyncio.TaskGroup() as group:
+                for reflector in self._reflectors:
+                    group.create_task(reflector.run())
+        finally:
+            self.ended = True
 
     async def wait_synced(self) -> None:
         """Return when every kind has been listed once."""
@@ -79,3 +84,15 @@ class Mirror:
     def age(self) -> float:
         """Seconds since the quietest watch was last heard of."""
         return max(reflector.age for reflector in self._reflectors)
+
+    @property
+    def last_heard(self) -> Mapping[str, float]:
+        """When each resource's watch was last heard of, in Unix time; 0: never."""
+        now = time.time()
+        return {reflector.plural: max(0.0, now - reflector.age) for reflector in self._reflectors}
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """How many objects of each resource are known."""
+        stores: tuple[Sized, ...] = (self.volumes, self.attachments, self.backends, self.namespaces)
+        return {reflector.plural: len(store) for reflector, store in zip(self._reflectors, stores, strict=True)}

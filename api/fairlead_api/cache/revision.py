@@ -9,6 +9,7 @@ from fairlead_kube import errors as kube
 from fairlead_kube.client import JSON_PATCH, KubeClient
 from fairlead_kube.endpoints import Endpoint
 from fairlead_kube.store import Store
+from fairlead_telemetry import tracing
 
 R = TypeVar("R", bound=Resource[Any, Any])
 
@@ -49,6 +50,14 @@ def annotate(item: Resource[Any, Any], changes: Mapping[str, str | None]) -> lis
     return operations
 
 
+def _with_request(item: Resource[Any, Any], operations: Sequence[Operation]) -> list[Operation]:
+    """Say in the same patch which request makes it, so that the operator can."""
+    carried = annotate(item, tracing.annotations())
+    # Both may begin by making the map; twice would empty it again.
+    makes_map = any(operation["path"] == "/metadata/annotations" for operation in operations)
+    return [*operations, *(carried[1:] if makes_map and not item.metadata.annotations else carried)]
+
+
 class Writer(Generic[R]):
     """Writes objects of one kind and lets the store see each answer, so that a caller's own writes are read at once."""
 
@@ -59,7 +68,11 @@ class Writer(Generic[R]):
 
     async def create(self, body: dict[str, Any], namespace: str) -> R:
         """Create an object."""
-        item = await self._client.create(self._endpoint, body, namespace)
+        meta = body["metadata"]
+        carried = {**meta.get("annotations", {}), **tracing.annotations()}
+        item = await self._client.create(
+            self._endpoint, {**body, "metadata": {**meta, "annotations": carried}}, namespace
+        )
         self.store.apply(item)
         return item
 
@@ -84,7 +97,11 @@ class Writer(Generic[R]):
             meta = item.metadata
             try:
                 written = await self._client.patch(
-                    self._endpoint, meta.name, [version, *operations], meta.namespace, content_type=JSON_PATCH
+                    self._endpoint,
+                    meta.name,
+                    [version, *_with_request(item, operations)],
+                    meta.namespace,
+                    content_type=JSON_PATCH,
                 )
             except kube.Conflict:
                 item = await self._again(item, uid)

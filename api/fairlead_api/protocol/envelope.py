@@ -1,7 +1,7 @@
 """The outermost layer: what is true of every exchange, routed or not.
 
 A pure ASGI middleware, because a framework's middleware classes cost more than most of our answers do. It gives each
-request an id, bounds its body, takes the optional project out of the path, and writes one log line.
+request an id, bounds its body, takes the optional project out of the path, counts it, and writes one log line.
 """
 
 import logging
@@ -11,11 +11,16 @@ import uuid
 from dataclasses import dataclass, field
 from typing import Final
 
+from opentelemetry.trace import SpanContext, SpanKind
 from pydantic_core import to_json
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from fairlead_api.metrics import IN_FLIGHT, NO_ENDPOINT, count_request
 from fairlead_api.protocol.body import JSON, LIMIT
 from fairlead_api.protocol.microversion import Microversion
+from fairlead_telemetry.correlation import bound
+from fairlead_telemetry.logs import with_fields
+from fairlead_telemetry.tracing import parse_traceparent, set_attributes, span
 
 KEY: Final = "fairlead"
 """Where the Exchange is in an ASGI scope."""
@@ -130,15 +135,25 @@ class Envelope:
                 message["headers"] = [*message.get("headers", ()), request_id]
             await send(message)
 
-        try:
-            if scope["method"] == "OPTIONS":
-                await _answer(numbered, 200, b"")
-            elif (content := await _read(scope, receive)) is None:
-                await _answer(numbered, 413, TOO_LARGE)
-            else:
-                await self._app(inner, _replay(content, receive), numbered)
-        finally:
-            _write_line(scope, exchange, status)
+        global_id = _safe(_header(scope, b"x-openstack-request-id"))
+        with (
+            bound(request_id=exchange.request_id, global_request_id=None if global_id == "-" else global_id),
+            span(scope["method"], kind=SpanKind.SERVER, parent=_caller_span(scope)) as current,
+            IN_FLIGHT.track_inprogress(),
+        ):
+            try:
+                if scope["method"] == "OPTIONS":
+                    await _answer(numbered, 200, b"")
+                elif (content := await _read(scope, receive)) is None:
+                    await _answer(numbered, 413, TOO_LARGE)
+                else:
+                    await self._app(inner, _replay(content, receive), numbered)
+            finally:
+                endpoint = _endpoint(inner)
+                count_request(scope["method"], endpoint, status, time.perf_counter() - exchange.started)
+                current.update_name(f"{scope['method']} {endpoint}")
+                set_attributes(current, http__response__status_code=status, fairlead__request_id=exchange.request_id)
+                _write_line(scope, exchange, status, endpoint)
 
 
 async def _read(scope: Scope, receive: Receive) -> bytes | None:
@@ -179,21 +194,47 @@ async def _answer(send: Send, status: int, content: bytes) -> None:
     await send({"type": "http.response.body", "body": content})
 
 
-def _write_line(scope: Scope, exchange: Exchange, status: int) -> None:
+def _header(scope: Scope, wanted: bytes) -> bytes | None:
+    return next((value for name, value in scope["headers"] if name == wanted), None)
+
+
+def _caller_span(scope: Scope) -> SpanContext | None:
+    """The caller's span, if it sends one."""
+    return parse_traceparent((_header(scope, b"traceparent") or b"").decode("latin-1"))
+
+
+def _endpoint(inner: Scope) -> str:
+    """The template of the path, as routing left it in the scope."""
+    route = inner.get("route")
+    return route.path if route is not None else NO_ENDPOINT
+
+
+def _write_line(scope: Scope, exchange: Exchange, status: int, endpoint: str) -> None:
     if not _log.isEnabledFor(logging.INFO):
         return
     headers = dict(scope["headers"])
+    path = scope["path"].encode("unicode_escape").decode()
+    milliseconds = round((time.perf_counter() - exchange.started) * 1000, 1)
     _log.info(
         "%s %s %s %d %.1fms version=%s action=%s global_id=%s agent=%s",
         exchange.request_id,
         scope["method"],
-        scope["path"].encode("unicode_escape").decode(),
+        path,
         status,
-        (time.perf_counter() - exchange.started) * 1000,
+        milliseconds,
         exchange.version or "-",
         exchange.action or "-",
         _safe(headers.get(b"x-openstack-request-id")),
         _safe(headers.get(b"user-agent")),
+        extra=with_fields(
+            method=scope["method"],
+            path=path,
+            endpoint=endpoint,
+            status=status,
+            duration_ms=milliseconds,
+            version=str(exchange.version) if exchange.version else None,
+            action=exchange.action,
+        ),
     )
 
 
