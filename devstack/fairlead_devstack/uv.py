@@ -35,7 +35,7 @@ def install_wheel(wheel: Path, target: Path, *, python: str, constraints: Path) 
     where = ["--target", str(target), "--python", sys.executable, "--python-version", python]
     # Wheels only: anything else would be built for this machine's Python, not for that one.
     only = ["--only-binary", ":all:", "--link-mode", "copy"]
-    _uv(["pip", "install", *where, *only, "--constraints", str(constraints), str(wheel)], target.parent.parent)
+    _uv(["pip", "install", *where, *only, "--constraints", str(constraints), f"{wheel}[tracing]"], target.parent.parent)
 
 
 def _uv(arguments: Sequence[str], cwd: Path) -> None:

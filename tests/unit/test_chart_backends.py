@@ -48,7 +48,7 @@ def test_a_portal_may_be_the_node_s(address: str, portal: str) -> None:
     (body,) = declared(values).values()
     assert parameters(body).told_portal == portal
     assert "annotations" not in body["metadata"]
-    assert [s["metadata"]["name"] for s in of_kind(render(values), "Service")] == ["fairlead-api"]
+    assert [s["metadata"]["name"] for s in of_kind(render(values), "Service")] == ["fairlead-api", "fairlead-metrics"]
     pod = named(render(values), "StatefulSet", "fairlead-backend-local")["spec"]["template"]["spec"]
     assert pod["initContainers"][0]["ports"] == [{"name": "iscsi", "containerPort": 3260, "hostPort": 3261}]
 

@@ -109,16 +109,14 @@ def test_the_facade_takes_the_arguments_of_the_other_modes(mode: str) -> None:
 
 
 def test_probes_ask_different_questions() -> None:
-    facade = container("api", "fairlead-api")
-    # The API server's silence takes a replica out of the Service; it does not restart it.
-    assert facade["readinessProbe"]["httpGet"]["path"] == "/healthcheck"
-    assert facade["livenessProbe"]["httpGet"]["path"] == "/"
     for of, name in (
         ("fairlead-api", "api"),
         ("fairlead-controller", "operator"),
         ("fairlead-backend-local", "operator"),
     ):
         c = container(name, of)
+        asked = [c[probe]["httpGet"]["path"] for probe in ("startupProbe", "readinessProbe", "livenessProbe")]
+        assert asked == ["/startupz", "/readyz", "/livez"]
         patience = c["livenessProbe"]["periodSeconds"] * c["livenessProbe"]["failureThreshold"]
         assert patience >= 60
         assert c["startupProbe"]["periodSeconds"] == 1

@@ -94,6 +94,17 @@ topologySpreadConstraints:
 - --log-level={{ .Values.operator.logLevel }}
 - --health-host=$(POD_IP)
 - --health-port=8080
+{{- include "fairlead.reportingOptions" . }}
+{{- end }}
+
+{{/* Options by which every process is told how to report on itself: the root context. */}}
+{{- define "fairlead.reportingOptions" }}
+- --metrics-host=$(POD_IP)
+- --metrics-port=9090
+- --log-format={{ .Values.monitoring.logFormat }}
+{{- with .Values.monitoring.otlpEndpoint }}
+- --otlp-endpoint={{ . }}
+{{- end }}
 {{- end }}
 
 {{- define "fairlead.operatorContainer" -}}
@@ -109,17 +120,20 @@ env:
 ports:
   - name: health
     containerPort: 8080
+  - name: metrics
+    containerPort: 9090
 # None of them asks who leads: a replica that waits for the Lease is as healthy as the one that has it.
 startupProbe:
-  httpGet: {path: /healthz, port: health}
+  httpGet: {path: /startupz, port: health}
   periodSeconds: 1
   failureThreshold: 120
 readinessProbe:
-  httpGet: {path: /healthz, port: health}
+  # Whether the API server answers it.
+  httpGet: {path: /readyz, port: health}
   periodSeconds: 5
 livenessProbe:
-  # Patient: a restart helps against a stuck process only, not against a slow API server.
-  httpGet: {path: /healthz, port: health}
+  # Patient: a restart helps against a stuck process or a silent watch only, not against a slow API server.
+  httpGet: {path: /livez, port: health}
   periodSeconds: 10
   timeoutSeconds: 5
   failureThreshold: 6
