@@ -139,7 +139,7 @@ class BackendWorker:
     async def _take_over(self, service: Service) -> None:
         """Fence earlier holders, learn what is, clear what nobody owns. Only then may anything be decided."""
         await faultpoint("takeover.before-fence")
-        await self._bring_up(service)
+        service.unready = await self._bring_up(service)
         while True:
             try:
                 await self._view.relist(self._client)
@@ -153,16 +153,17 @@ class BackendWorker:
             except DriverError as error:
                 service.unready = str(error)
 
-    async def _bring_up(self, service: Service) -> None:
+    async def _bring_up(self, service: Service) -> str | None:
+        """Begin our epoch; return why the backend cannot be used (None: it can)."""
         service.assert_lease()
         try:
             await service.driver.start()
             await service.driver.fence(service.tenure.epoch)
             await service.driver.check()
-            service.unready = None
         except DriverError as error:
             _log.warning("%s: not ready: %s", self.backend, error)
-            service.unready = str(error)
+            return str(error)
+        return None
 
     def _enqueue_all(self, service: Service) -> None:
         service.queue.add(Key("Backend", "", self.backend), Priority.CHANGE)
@@ -213,10 +214,13 @@ class BackendWorker:
                 _log.warning("%s: %s", self.backend, error)
 
     async def _recover(self, service: Service) -> None:
-        await self._bring_up(service)
-        service.queue.add(Key("Backend", "", self.backend), Priority.CHANGE)
-        if service.unready is None:
+        trouble = await self._bring_up(service)
+        if trouble is None:
+            # Not before: passes go on meanwhile, and until the sweep an export that nobody knows of may be live.
             await self._sweep(service)
+        service.unready = trouble
+        service.queue.add(Key("Backend", "", self.backend), Priority.CHANGE)
+        if trouble is None:
             self._enqueue_all(service)
 
     async def _sweep(self, service: Service) -> None:

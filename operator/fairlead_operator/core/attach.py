@@ -72,6 +72,7 @@ def _wait_for_volume(facts: AttachmentFacts, reason: Reason, message: str) -> st
     # A volume that is not ready yet takes nobody's place away: a live export waits for it too.
     if facts.export is not None and not facts.done.unexported and reason is not Reason.VOLUME_NOT_READY:
         return steps.Unexport(facts.attachment.handle, f"not admitted: {message}")
+    absent = None if facts.export is not None or phrases.may_be_unseen(facts) else False
     before = find(facts.attachment.status.conditions, ADMITTED)
     end, event = None, None
     if facts.patience is not None and before is not None and before.status is ConditionStatus.FALSE:
@@ -82,7 +83,7 @@ def _wait_for_volume(facts: AttachmentFacts, reason: Reason, message: str) -> st
     conditions = phrases.conditions(
         facts,
         phrases.condition(facts, ADMITTED, False, reason, message),
-        phrases.condition(facts, EXPORTED, False, Reason.NOT_ADMITTED, "waits to be admitted"),
+        phrases.condition(facts, EXPORTED, absent, Reason.NOT_ADMITTED, "waits to be admitted"),
     )
     uid = facts.attachment.status.volume_uid or (facts.volume.metadata.uid if facts.volume is not None else None)
     step = phrases.write(
@@ -244,6 +245,8 @@ def _completed_at(facts: AttachmentFacts) -> datetime | None:
 def _reject(facts: AttachmentFacts, reason: Reason, message: str) -> steps.AttachmentStep:
     if facts.export is not None and not facts.done.unexported:
         return steps.Unexport(facts.attachment.handle, message)
+    if phrases.may_be_unseen(facts):
+        return phrases.failing(facts, facts.attachment.status.phase, phrases.unready(facts))
     conditions = phrases.conditions(
         facts,
         phrases.condition(facts, ADMITTED, False, reason, message),

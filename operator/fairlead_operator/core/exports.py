@@ -72,6 +72,11 @@ class ExportBook:
         """Return what is known of the export."""
         return self._exports.get(handle)
 
+    def volume_of(self, handle: str) -> str | None:
+        """Return the handle of the volume behind an export."""
+        state = self._exports.get(handle)
+        return state.volume_handle if state is not None else None
+
     def record(self, handle: str, state: ExportState | None) -> None:
         """Note what we made of an export, or (None) that it is gone."""
         self._clock += 1

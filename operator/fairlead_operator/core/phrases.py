@@ -3,7 +3,7 @@
 import math
 from typing import Any
 
-from fairlead_crds.conditions import ADMITTED, COMPLETED, EXPORTED, Condition, Reason, is_true
+from fairlead_crds.conditions import ADMITTED, COMPLETED, EXPORTED, Condition, ConditionStatus, Reason, find
 from fairlead_crds.kinds import AttachmentPhase, AttachmentStatus
 from fairlead_operator.core import status, steps
 from fairlead_operator.core.facts import AttachmentFacts, Failure
@@ -19,13 +19,33 @@ def failing(facts: AttachmentFacts, phase: AttachmentPhase, failure: Failure | N
     """Say what went wrong, once, and come back."""
     failure = failure or facts.failure
     assert failure is not None
-    still = is_true(facts.attachment.status.conditions, EXPORTED)
-    # While it is being taken away, access may be gone or not: the node must not count on either.
-    holds = None if phase is AttachmentPhase.DETACHING and still else False
+    # What was exported, or is, may be so still: nobody must count on access, nor on its end.
+    was = is_known(facts) and not is_denied(facts)
+    holds = None if facts.export is not None or was or may_be_unseen(facts) else False
     exported = condition(facts, EXPORTED, holds, failure.reason, f"{failure.message} ({told_tries(failure.tries)})")
     return write(
         facts, conditions(facts, exported), phase, failure.reason, retry=True, event=failure.reason
     ) or steps.Wait(retry=True)
+
+
+def is_known(facts: AttachmentFacts) -> bool:
+    """Whether the status says anything of an export."""
+    return find(facts.attachment.status.conditions, EXPORTED) is not None
+
+
+def is_denied(facts: AttachmentFacts) -> bool:
+    """Whether the status says that nothing is exported."""
+    told = find(facts.attachment.status.conditions, EXPORTED)
+    return told is not None and told.status is ConditionStatus.FALSE
+
+
+def may_be_unseen(facts: AttachmentFacts) -> bool:
+    """Whether an export may be live that this process has not seen.
+
+    While the Backend does not answer, none in sight proves nothing: only a status that denies it does. A new
+    Attachment has no status, but neither has one that was restored from a backup.
+    """
+    return facts.unready is not None and not facts.done.unexported and not is_denied(facts)
 
 
 def told_tries(tries: int) -> str:

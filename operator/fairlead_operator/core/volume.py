@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from fairlead_crds.conditions import READY, Condition, Reason, find
+from fairlead_crds.conditions import READY, Condition, Reason, find, is_true
 from fairlead_crds.kinds import DeletionPolicy, Holder, Volume, VolumePhase
 from fairlead_operator.core import ledger, status, steps
 from fairlead_operator.core.attachment import Failure, is_adopted
@@ -24,6 +24,7 @@ class VolumeFacts:
         size: bytes on the backend; None: unknown.
         absent: a look at the backend found nothing.
         deleted: its data are gone, as the driver says.
+        exported: the backend shows an export of it.
         unready: why the Backend cannot be used at present.
         failure: of the effect just tried.
         now: the time.
@@ -37,6 +38,7 @@ class VolumeFacts:
     size: int | None = None
     absent: bool = False
     deleted: bool = False
+    exported: bool = False
     unready: str | None = None
     failure: Failure | None = None
     now: datetime
@@ -45,8 +47,10 @@ class VolumeFacts:
 def decide(facts: VolumeFacts) -> steps.VolumeStep:
     """Return the next step for a Volume."""
     volume = facts.volume
-    if facts.vanished and facts.failure is None and facts.unready is None:
+    if facts.vanished and facts.unready is None:
         holder = facts.vanished[0]
+        if facts.failure is not None:
+            return _cannot_free(facts, holder, facts.failure)
         if holder.uid not in facts.unexported:
             return steps.Unexport(holder.handle, f"its Attachment {holder.name!r} is gone")
         return steps.Release(holder, ledger.without_holder(volume, holder.uid))
@@ -68,12 +72,25 @@ def _delete(facts: VolumeFacts) -> steps.VolumeStep:
         return _not_ready(facts, VolumePhase.DELETING, Failure(reason=Reason.HELD, message=held), retry=False)
     if facts.failure is not None:
         return _not_ready(facts, VolumePhase.DELETING, facts.failure)
+    # An empty ledger proves that nobody has it, unless the ledger was lost: so the backend must agree.
+    if facts.unready is not None:
+        return _not_ready(facts, VolumePhase.DELETING, Failure(reason=Reason.BACKEND_NOT_READY, message=facts.unready))
+    if facts.exported:
+        live = "exported, though its ledger names nobody; waits for the Attachment to be cut off"
+        return _not_ready(facts, VolumePhase.DELETING, Failure(reason=Reason.HELD, message=live))
     keep = volume.spec.deletion_policy is DeletionPolicy.RETAIN or not is_adopted(volume) or not _made(volume)
     if keep or facts.deleted:
         return steps.Finalize()
-    if facts.unready is not None:
-        return _not_ready(facts, VolumePhase.DELETING, Failure(reason=Reason.BACKEND_NOT_READY, message=facts.unready))
     return steps.DeleteVolume()
+
+
+def _cannot_free(facts: VolumeFacts, holder: Holder, failure: Failure) -> steps.VolumeStep:
+    """Say which holder is gone and still has access, and come back."""
+    before = facts.volume.status
+    why = f"Attachment {holder.name!r} is gone and could not be cut off: {failure.message}"
+    ready = _condition(facts, is_true(before.conditions, READY), failure.reason, why)
+    phase = VolumePhase.DELETING if facts.volume.deleting else before.phase
+    return _write(facts, phase, ready, retry=True, event=failure.reason) or steps.Wait(retry=True)
 
 
 def _made(volume: Volume) -> bool:

@@ -27,6 +27,7 @@ class Call:
         changes: it is more than a question.
         epoch: in which it was sent (array only).
         half: has a part of the effect, as a crash in the middle would.
+        refusal: what the answer raises, if it does.
         answer: to be called to give the answer; None until it has arrived.
     """
 
@@ -39,6 +40,7 @@ class Call:
     half: Callable[[], Any] | None = None
     future: "asyncio.Future[Any]"
     answer: Callable[[], None] | None = None
+    refusal: Exception | None = None
     number: int = field(default_factory=lambda: next(_numbers))
 
     def __str__(self) -> str:
@@ -82,7 +84,7 @@ class Call:
         try:
             outcome = arrive()
         except Exception as failure:
-            error = failure
+            self.refusal = error = failure
             self.answer = lambda: future.done() or future.set_exception(error)
         else:
             self.answer = lambda: future.done() or future.set_result(outcome)

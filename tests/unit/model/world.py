@@ -149,8 +149,8 @@ class World:
                     self.land(earlier)
         fenced = call.to == "array" and call.name != "fence" and call.epoch != self.array.epoch
         how(call)
-        if call.changes or how is not Call.perform:
-            self.promises.trace.append(f"{call} {how.__name__}")
+        if call.changes or call.refusal is not None:
+            self.promises.trace.append(f"{call}: {call.refusal or 'done'}")
         self.counts["a fenced holder's call was refused"] += fenced
         self.promises.check()
 
@@ -170,7 +170,7 @@ class World:
         """Something that its sender gave up arrives all the same."""
         self.late.remove(call)
         call.perform()
-        self.promises.trace.append(f"{call} lands late")
+        self.promises.trace.append(f"{call}: lands late, {call.refusal or 'done'}")
         self.promises.check()
 
     # --- elections ---------------------------------------------------------------------------------------------------
