@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 
 from fairlead_crds.conditions import Reason
 from fairlead_crds.kinds import Attachment, ConnectionStatus, DetachPolicy, Volume
-from fairlead_kube.errors import Conflict, NotFound
 from fairlead_kube.node import OUT_OF_SERVICE, Node
 from fairlead_operator.core import steps
 from fairlead_operator.core.attachment import AttachmentFacts, Done, Failure, decide
@@ -18,77 +17,38 @@ from fairlead_operator.drivers.base import (
     BackendVolume,
     DriverError,
     ExportRequest,
-    Fenced,
     IncompleteConnector,
 )
 from fairlead_operator.faultpoints import faultpoint
 from fairlead_operator.keys import credentials, drop_secret, write_secret
-from fairlead_operator.queue import Again
-from fairlead_operator.tenure import EFFECT_ERRORS, EFFECT_TIMEOUT, Service, failure_of, passes_by_itself, state_of
+from fairlead_operator.passes import Reconciler
+from fairlead_operator.tenure import EFFECT_ERRORS, EFFECT_TIMEOUT, state_of
 from fairlead_operator.view import Key, key_of
 
 _log = logging.getLogger(__name__)
 
-_STEPS = 32
-"""Most steps in one pass; a life needs ten. More means that the core and the world disagree for good."""
 
-_QUIET_FAILURES = 3
-"""Failures in a row of the kind that passes by itself, before they are worth a status write."""
-
-
-class AttachmentReconciler:
+class AttachmentReconciler(Reconciler[AttachmentFacts, Done]):
     """See the module."""
 
-    def __init__(self, service: Service) -> None:
-        self._service = service
+    most_steps = 32  # a life needs ten
 
-    async def reconcile(self, key: Key) -> None:
-        """Bring one Attachment as far as it can go.
+    def begin(self) -> Done:
+        """Nothing done yet."""
+        return Done()
 
-        Raises:
-            Again: when it must be looked at again later.
-        """
-        done, failure = Done(), None
-        for _ in range(_STEPS):
-            facts = await self._gather(key, done, failure)
-            if facts is None:
-                return
-            step = decide(facts)
-            _log.debug("%s: %s", key, step)
-            failure = None
-            try:
-                match step:
-                    case steps.Wait(until=until, retry=retry):
-                        if retry:
-                            raise Again
-                        if until is not None:
-                            self._service.queue.add_after(key, (until - facts.now).total_seconds())
-                        return
-                    case steps.WriteAttachmentStatus(retry=True):
-                        await self._write_status(facts, step)
-                        raise Again
-                    case _:
-                        done = await self._perform(facts, step)
-            except Conflict:
-                # Ours was an old version: read and decide again. What was done outside stays done.
-                await self._service.view.refresh(self._service.client, key)
-                await self._refresh_volume(facts.attachment)
-            except NotFound:
-                await self._service.view.refresh(self._service.client, key)
-                await self._refresh_volume(facts.attachment)
-            except Fenced:
-                # Another holder is in charge; the election will end this tenure in a moment.
-                _log.warning("%s: %s did not happen: fenced", key, type(step).__name__)
-                raise Again(1.0) from None
-            except EFFECT_ERRORS as error:
-                if passes_by_itself(error) and self._service.queue.failures(key) < _QUIET_FAILURES:
-                    raise Again from error
-                tries = self._service.queue.failures(key) + 1
-                failure = dataclasses.replace(failure_of(error), tries=tries)
-                _log.warning("%s: %s: %s", key, type(step).__name__, failure.message)
-        raise Again
+    def decide(self, facts: AttachmentFacts) -> steps.AttachmentStep:
+        """Ask the core."""
+        return decide(facts)
 
-    async def _gather(self, key: Key, done: Done, failure: Failure | None) -> AttachmentFacts | None:
+    async def refresh(self, key: Key, facts: AttachmentFacts) -> None:
+        """Read the Attachment and its Volume live."""
+        view, client = self._service.view, self._service.client
+        await view.refresh(client, key)
+        await view.refresh(client, Key("Volume", key.namespace, facts.attachment.spec.volume_name))
+
+    async def gather(self, key: Key, done: Done, failure: Failure | None) -> AttachmentFacts | None:
+        """Read what is, live where the view may not be trusted."""
         service, view = self._service, self._service.view
         attachment = view.attachments.get(key.name, key.namespace)
         if attachment is None:
@@ -145,7 +105,8 @@ class AttachmentReconciler:
                 service.book.record(handle, state)
         return state
 
-    async def _perform(self, facts: AttachmentFacts, step: steps.AttachmentStep) -> Done:
+    async def perform(self, facts: AttachmentFacts, step: steps.AttachmentStep, done: Done) -> Done:
+        """Do one step."""
         service, attachment = self._service, facts.attachment
         match step:
             case steps.Adopt():
@@ -159,15 +120,15 @@ class AttachmentReconciler:
                 await faultpoint("attach.after-ledger")
             case steps.Export():
                 connection = await self._export(facts)
-                return dataclasses.replace(facts.done, connection=connection, unexported=False)
+                return dataclasses.replace(done, connection=connection, unexported=False)
             case steps.WriteSecret():
                 chap = credentials(service.keys, attachment.handle, attachment.status.key_id)
                 await write_secret(service.client, attachment, chap)
                 await faultpoint("attach.after-secret")
-                return dataclasses.replace(facts.done, secret=True)
+                return dataclasses.replace(done, secret=True)
             case steps.DropSecret():
                 await drop_secret(service.client, attachment)
-                return dataclasses.replace(facts.done, secret=False)
+                return dataclasses.replace(done, secret=False)
             case steps.WriteAttachmentStatus():
                 await faultpoint("attach.before-status")
                 await self._write_status(facts, step)
@@ -184,7 +145,7 @@ class AttachmentReconciler:
                     message = f"cut off {', '.join(cut.sessions)}, still logged in: {why}"
                     service.recorder.warn(attachment, Reason.SESSION_CUT, message, "Detach")
                 await faultpoint("detach.after-unexport")
-                return dataclasses.replace(facts.done, unexported=True, connection=None)
+                return dataclasses.replace(done, unexported=True, connection=None)
             case steps.Release(_, status):
                 assert facts.volume is not None
                 await faultpoint("detach.before-release")
@@ -200,7 +161,7 @@ class AttachmentReconciler:
                 await service.view.refresh(service.client, key_of(attachment))
             case steps.Wait():
                 pass
-        return facts.done
+        return done
 
     async def _export(self, facts: AttachmentFacts) -> ConnectionStatus:
         """Export, read back, and believe only what was read."""
@@ -234,10 +195,6 @@ class AttachmentReconciler:
             message = next((c.message for c in written.status.conditions if c.reason == step.event), step.event.value)
             action = "Detach" if facts.attachment.deleting else "Attach"
             self._service.recorder.warn(written, step.event, message, action)
-
-    async def _refresh_volume(self, attachment: Attachment) -> None:
-        key = Key("Volume", attachment.metadata.namespace, attachment.spec.volume_name)
-        await self._service.view.refresh(self._service.client, key)
 
 
 def _evidence(name: str, node: Node | None, known: str | None) -> str | None:

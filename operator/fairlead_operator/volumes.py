@@ -9,23 +9,18 @@ from datetime import UTC, datetime
 from fairlead_crds.conditions import Reason
 from fairlead_crds.kinds import Holder, Volume
 from fairlead_kube.endpoints import ATTACHMENTS
-from fairlead_kube.errors import Conflict, NotFound
+from fairlead_kube.errors import NotFound
 from fairlead_operator.core import steps
 from fairlead_operator.core.attachment import Failure
 from fairlead_operator.core.placement import place_volume
 from fairlead_operator.core.volume import VolumeFacts, decide
-from fairlead_operator.drivers.base import BackendVolume, Fenced
+from fairlead_operator.drivers.base import BackendVolume
 from fairlead_operator.faultpoints import faultpoint
-from fairlead_operator.queue import Again
-from fairlead_operator.tenure import EFFECT_ERRORS, EFFECT_TIMEOUT, Service, failure_of, passes_by_itself
+from fairlead_operator.passes import Reconciler
+from fairlead_operator.tenure import EFFECT_TIMEOUT
 from fairlead_operator.view import Key, key_of
 
 _log = logging.getLogger(__name__)
-
-_STEPS = 64 * 2 + 16
-"""Most steps in one pass: a full ledger of vanished holders, two steps each, and the rest of a life."""
-
-_QUIET_FAILURES = 3
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -38,50 +33,25 @@ class _Seen:
     deleted: bool = False
 
 
-class VolumeReconciler:
+class VolumeReconciler(Reconciler[VolumeFacts, _Seen]):
     """See the module."""
 
-    def __init__(self, service: Service) -> None:
-        self._service = service
+    most_steps = 64 * 2 + 16  # a full ledger of vanished holders, two steps each, and the rest of a life
 
-    async def reconcile(self, key: Key) -> None:
-        """Bring one Volume as far as it can go.
+    def begin(self) -> _Seen:
+        """Nothing seen yet."""
+        return _Seen()
 
-        Raises:
-            Again: when it must be looked at again later.
-        """
-        seen, failure = _Seen(), None
-        for _ in range(_STEPS):
-            facts = await self._gather(key, seen, failure)
-            if facts is None:
-                return
-            step = decide(facts)
-            _log.debug("%s: %s", key, step)
-            failure = None
-            try:
-                match step:
-                    case steps.Wait(retry=retry):
-                        if retry:
-                            raise Again
-                        return
-                    case steps.WriteVolumeStatus(retry=True):
-                        await self._write_status(facts, step)
-                        raise Again
-                    case _:
-                        seen = await self._perform(facts, step, seen)
-            except (Conflict, NotFound):
-                await self._service.view.refresh(self._service.client, key)
-            except Fenced:
-                _log.warning("%s: %s did not happen: fenced", key, type(step).__name__)
-                raise Again(1.0) from None
-            except EFFECT_ERRORS as error:
-                if passes_by_itself(error) and self._service.queue.failures(key) < _QUIET_FAILURES:
-                    raise Again from error
-                failure = dataclasses.replace(failure_of(error), tries=self._service.queue.failures(key) + 1)
-                _log.warning("%s: %s: %s", key, type(step).__name__, failure.message)
-        raise Again
+    def decide(self, facts: VolumeFacts) -> steps.VolumeStep:
+        """Ask the core."""
+        return decide(facts)
 
-    async def _gather(self, key: Key, seen: _Seen, failure: Failure | None) -> VolumeFacts | None:
+    async def refresh(self, key: Key, facts: VolumeFacts) -> None:
+        """Read the Volume live."""
+        await self._service.view.refresh(self._service.client, key)
+
+    async def gather(self, key: Key, done: _Seen, failure: Failure | None) -> VolumeFacts | None:
+        """Read what is, live where the view may not be trusted."""
         service = self._service
         volume = service.view.volumes.get(key.name, key.namespace)
         if volume is None:
@@ -94,10 +64,11 @@ class VolumeReconciler:
             backend=service.backend,
             refusal=self._refusal(volume),
             vanished=await self._vanished(volume),
-            unexported=seen.unexported,
-            size=seen.size,
-            absent=seen.absent or volume.handle in service.lost,
-            deleted=seen.deleted,
+            unexported=done.unexported,
+            size=done.size,
+            absent=done.absent or volume.handle in service.lost,
+            deleted=done.deleted,
+            exported=any(volume.handle == service.book.volume_of(handle) for handle in service.book),
             unready=service.unready,
             failure=failure,
             now=datetime.now(UTC),
@@ -141,7 +112,8 @@ class VolumeReconciler:
                 vanished.append(holder)
         return vanished
 
-    async def _perform(self, facts: VolumeFacts, step: steps.VolumeStep, seen: _Seen) -> _Seen:
+    async def perform(self, facts: VolumeFacts, step: steps.VolumeStep, done: _Seen) -> _Seen:
+        """Do one step."""
         service, volume, driver = self._service, facts.volume, self._service.driver
         wanted = BackendVolume(handle=volume.handle, size=volume.spec.size_bytes)
         match step:
@@ -155,16 +127,16 @@ class VolumeReconciler:
                     await driver.create_volume(wanted)
                     size = await driver.volume_size(volume.handle)
                 await faultpoint("volume.after-create")
-                return dataclasses.replace(seen, size=size)
+                return dataclasses.replace(done, size=size)
             case steps.FindVolume():
                 size = await driver.volume_size(volume.handle)
-                return dataclasses.replace(seen, size=size, absent=size is None)
+                return dataclasses.replace(done, size=size, absent=size is None)
             case steps.ExtendVolume():
                 service.assert_lease()
                 async with asyncio.timeout(EFFECT_TIMEOUT):
                     await driver.extend_volume(wanted)
                     size = await driver.volume_size(volume.handle)
-                return dataclasses.replace(seen, size=size)
+                return dataclasses.replace(done, size=size)
             case steps.DeleteVolume():
                 service.assert_lease()
                 await faultpoint("volume.before-delete")
@@ -172,7 +144,7 @@ class VolumeReconciler:
                     await driver.delete_volume(volume.handle)
                 await faultpoint("volume.after-delete")
                 service.lost.discard(volume.handle)
-                return dataclasses.replace(seen, deleted=True)
+                return dataclasses.replace(done, deleted=True)
             case steps.Unexport(handle, why):
                 _log.info("%s: unexport of %s: %s", key_of(volume), handle, why)
                 service.assert_lease()
@@ -180,7 +152,7 @@ class VolumeReconciler:
                     await driver.remove_export(handle)
                 service.book.record(handle, None)
                 assert facts.vanished
-                return dataclasses.replace(seen, unexported=seen.unexported | {facts.vanished[0].uid})
+                return dataclasses.replace(done, unexported=done.unexported | {facts.vanished[0].uid})
             case steps.Release(_, status):
                 await service.writer.status(volume, status)
             case steps.WriteVolumeStatus():
@@ -189,7 +161,7 @@ class VolumeReconciler:
                 await service.writer.finalize(volume)
             case steps.Wait():
                 pass
-        return seen
+        return done
 
     async def _write_status(self, facts: VolumeFacts, step: steps.WriteVolumeStatus) -> None:
         written = await self._service.writer.status(facts.volume, step.status)
