@@ -83,6 +83,10 @@ class _Place:
     name: str
 
 
+_EVERYWHERE: Final = _Place("", "")
+"""For rights in the whole cluster."""
+
+
 @dataclass(frozen=True, slots=True)
 class KubernetesIdentity:
     """A user of the cluster."""
@@ -102,18 +106,18 @@ class KubernetesIdentity:
         access = asked.access
         project = asked.project_segment or self.home
         place = await self.place(project, access.resource, asked.object_id)
-        may, admin, reads, detaches = await asyncio.gather(
-            self._may(access.verb, access.resource, place),
-            self._is_admin(access),
-            self._reads_credentials(access, place),
-            self._force_detaches(access, place),
-        )
+        may, admin = await asyncio.gather(self._may(access.verb, access.resource, place), self._is_admin(access))
         if not (may or admin):
             raise refused(
                 access.rule,
                 f"{self.subject.user} needs the verb {access.verb} on {access.resource}.{names.GROUP} in namespace "
                 f"{place.namespace}.",
             )
+        # What an administrator acts on may be another project's, unless it is known to be in this place.
+        where = place if place.name or not admin else _EVERYWHERE
+        reads, detaches = await asyncio.gather(
+            self._reads_credentials(access, where), self._force_detaches(access, where)
+        )
         return Caller(
             self.subject.user,
             project,

@@ -286,6 +286,30 @@ def test_administrators_see_every_project_and_set_statuses(
     ]
 
 
+def test_an_administrators_rights_in_one_namespace_open_nothing_in_others(
+    scene: Scene, place: Accounts, door: RunningFacade, namespace: str, stack: Stack
+) -> None:
+    """Seeing every project's attachments is one right; their credentials, and cutting nodes off, are others."""
+    there = Rest(stack.facade_url, namespace)
+    elsewhere = there.attach(there.volume(), instance_uuid=INSTANCE)["id"]
+    mine = scene.owning.attach(scene.volume())["id"]
+    verbs = [Grant(verb, kind) for verb in VERBS for kind in ("attachments", "volumes")]
+    half = place.make("half", [*verbs, Grant("restore", "volumes"), Grant("restore", "attachments")], everywhere=True)
+    here = [Grant("get", "attachments/connection"), Grant("force-detach", "attachments")]
+    place.grant("half", here)
+    for grant in here:
+        place.wait_allowed(half.user, grant, place.namespace)
+    rest = half.rest(door.url, place.namespace)
+    assert "auth_password" in rest.ok("GET", f"/attachments/{mine}", status=200)["attachment"]["connection_info"]
+    seen = rest.ok("GET", f"/attachments/{elsewhere}", status=200)["attachment"]
+    assert "auth_password" not in seen["connection_info"]
+    listed = rest.ok("GET", "/attachments/detail?all_tenants=1", status=200)["attachments"]
+    assert {mine, elsewhere} <= {item["id"] for item in listed}
+    assert not [item["id"] for item in listed if "auth_password" in item["connection_info"]]
+    assert rest.send("DELETE", f"/attachments/{elsewhere}").fault == (409, "conflictingRequest")
+    assert rest.send("DELETE", f"/attachments/{mine}").status == 200
+
+
 def test_a_right_taken_away_ends_within_the_cache_time(place: Accounts, door: RunningFacade) -> None:
     leaver = place.make("leaver", [Grant("list", "volumes")])
     rest = leaver.rest(door.url, place.namespace)
