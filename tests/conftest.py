@@ -10,6 +10,7 @@ import pytest
 from cluster import Cluster
 from kubernetes import client
 
+from fairlead_crds import names
 from fairlead_devstack.api_client import connect
 from fairlead_devstack.audit import AuditLog
 from fairlead_devstack.control_plane import ControlPlane
@@ -46,6 +47,17 @@ def control_plane(request: pytest.FixtureRequest) -> Iterator[ControlPlane]:
             # Its garbage collector looks for new kinds every 30 s, but at its start at once.
             running.components["kube-controller-manager"].restart()
         yield running
+        # Whatever they asked for in any test, operator and facade had the right to it.
+        ours = {
+            f"system:serviceaccount:{names.SYSTEM_NAMESPACE}:{a}"
+            for a in (names.OPERATOR_ACCOUNT, names.FACADE_ACCOUNT)
+        }
+        refused = {
+            (entry.user, entry.verb, entry.resource, entry.subresource)
+            for entry in running.audit_log.since(0)
+            if entry.forbidden and entry.user in ours
+        }
+        assert not refused, "requests without the right to them"
 
 
 @pytest.fixture(scope="session")

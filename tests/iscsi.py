@@ -94,9 +94,13 @@ class Initiator:
 
     def __init__(self, access: Access, *, patience: float = _LIMIT) -> None:
         self._patience = patience
+        # libiscsi by itself would try an address that has just died for two minutes. This many tries take 15 s, as
+        # long as open-iscsi gives a login (node.conn[0].timeo.login_timeout).
+        environment = {**os.environ, "LIBISCSI_TCP_SYNCNT": "3"}
         with _command(access) as (command, descriptors):
             self._process = subprocess.Popen(
                 command,
+                env=environment,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,

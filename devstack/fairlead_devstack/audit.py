@@ -41,6 +41,7 @@ class AuditEntry:
         name: Empty for collections and refused creates.
         user: Who asked, such as ``system:serviceaccount:default:fairlead``.
         code: The HTTP status of the answer.
+        forbidden: Whether the user's rights did not allow it. An admission policy's refusal has the same status.
     """
 
     verb: str
@@ -50,6 +51,7 @@ class AuditEntry:
     name: str
     user: str
     code: int
+    forbidden: bool = False
 
     @property
     def writes(self) -> bool:
@@ -110,4 +112,5 @@ class AuditLog:
                     name=target.get("name", ""),
                     user=event["user"].get("username", ""),
                     code=event.get("responseStatus", {}).get("code", 0),
+                    forbidden=event.get("annotations", {}).get("authorization.k8s.io/decision") == "forbid",
                 )
