@@ -141,4 +141,124 @@ MUTANTS = (
         ),
         (f"{_TAKEOVER}test_a_takeover_leaves_live_exports_alone_although_its_watch_is_late",),
     ),
+    # What follows is decided by the pure core, so its own tests are enough, and quick.
+    Mutant(
+        "an instance's attachments are not told from a stranger's",
+        (Edit(f"{_OPERATOR}/core/ledger.py", "all(h.instance_id == instance for h in others)", "True"),),
+        ("tests/unit/test_core_ledger.py",),
+    ),
+    Mutant(
+        "a newcomer passes those who wait",
+        (
+            Edit(
+                f"{_OPERATOR}/core/ledger.py",
+                "        if not waiting or seniority(",
+                "        if waiting and seniority(",
+            ),
+        ),
+        ("tests/unit/test_core_ledger.py",),
+    ),
+    Mutant(
+        "a waiter is not pinned to its volume",
+        (
+            Edit(
+                f"{_OPERATOR}/core/attach.py",
+                "    if volume is None or (pinned is not None and pinned != volume.metadata.uid):\n",
+                "    if volume is None:\n",
+            ),
+        ),
+        ("tests/unit/test_core_attach.py",),
+    ),
+    Mutant(
+        "a new host is let in before the old one is out",
+        (
+            Edit(
+                f"{_OPERATOR}/core/attach.py",
+                "facts.export.initiator not in (None, facts.initiator)",
+                "False",
+            ),
+        ),
+        ("tests/unit/test_core_attach.py",),
+    ),
+    Mutant(
+        "a reservation expires although it was exported",
+        (
+            Edit(
+                f"{_OPERATOR}/core/attach.py",
+                " if ttl is not None and before.attached_at is None else None",
+                " if ttl else None",
+            ),
+        ),
+        ("tests/unit/test_core_attach.py",),
+    ),
+    Mutant(
+        "an owner of a live export waits in line after its ledger was lost",
+        (
+            Edit(
+                f"{_OPERATOR}/core/attach.py",
+                "    if facts.export is None and _is_claimed(facts, volume):\n",
+                "    if False:\n",
+            ),
+        ),
+        ("tests/unit/test_core_attach.py",),
+    ),
+    Mutant(
+        "a polite detach does not wait",
+        (
+            Edit(
+                f"{_OPERATOR}/core/detach.py", "detach_policy is DetachPolicy.WAIT_FOR_LOGOUT", "detach_policy is None"
+            ),
+        ),
+        ("tests/unit/test_core_detach.py",),
+    ),
+    Mutant(
+        "what was never admitted is not unexported when it goes",
+        (
+            Edit(
+                f"{_OPERATOR}/core/detach.py",
+                "    if not facts.done.unexported:\n",
+                """    holder = ledger.holder_of(facts.volume, attachment.metadata.uid) if facts.volume else None
+    if holder and not facts.done.unexported:
+""",
+            ),
+        ),
+        ("tests/unit/test_core_detach.py",),
+    ),
+    Mutant(
+        "a node that is gone keeps its volume",
+        (Edit(f"{_OPERATOR}/core/attachment.py", "    if facts.node_gone is not None:\n", "    if False:\n"),),
+        ("tests/unit/test_core_attach.py",),
+    ),
+    Mutant(
+        "a listing undoes what was done since it began",
+        (
+            Edit(
+                f"{_OPERATOR}/core/exports.py",
+                "            if self._changed.get(handle, 0) > mark:\n",
+                "            if False:\n",
+            ),
+        ),
+        ("tests/unit/test_core_exports.py",),
+    ),
+    Mutant(
+        "a volume is deleted while it is held",
+        (Edit(f"{_OPERATOR}/core/volume.py", "    if volume.status.attachments:\n", "    if False:\n"),),
+        ("tests/unit/test_core_volume.py",),
+    ),
+    Mutant(
+        "a late event brings back what is gone",
+        (
+            Edit(
+                "kube/fairlead_kube/store.py",
+                "        if item.metadata.uid in self._tombstones:\n",
+                "        if False:\n",
+            ),
+        ),
+        ("tests/unit/test_store.py",),
+    ),
+    Mutant(
+        "two passes over one key at once",
+        (Edit(f"{_OPERATOR}/queue.py", "        if key in self._running:\n", "        if False:\n"),),
+        ("tests/unit/test_queue.py",),
+    ),
 )
