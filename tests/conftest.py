@@ -7,9 +7,9 @@ from pathlib import Path
 from types import FrameType
 
 import pytest
-from cluster import Cluster
 from kubernetes import client
 
+from cluster import Cluster
 from fairlead_crds import names
 from fairlead_devstack.api_client import connect
 from fairlead_devstack.audit import AuditLog
