@@ -43,7 +43,7 @@ class Faults(People):
 
     @event("astray", weight=2, which=WHICH)
     def do_half(self, which: int) -> None:
-        if (call := self.pick(which, [c for c in self.unheard() if c.half is not None])) is not None:
+        if (call := self._await_change(which, of="create_export")) is not None:
             self.counts["export half made"] += 1
             self.world.serve(call, Call.perform_half)
 
@@ -138,7 +138,7 @@ class Faults(People):
                 self.change_connector(name, {})
         self.world.work_off()
 
-    def _await_change(self, which: int) -> Call | None:
+    def _await_change(self, which: int, *, of: str = "") -> Call | None:
         """Let the world go on until an operator is about to change an export or a volume."""
         place = {"connector": {"initiator": f"n{which % 2 + 1}"}}
         self._attach(f"a{which % 4 + 1}", f"v{which % 2 + 1}", place)
@@ -146,6 +146,7 @@ class Faults(People):
         for _ in range(60):
             calls = self.world.calls
             changes = [c for c in calls if c.to == "array" and c.changes and c.name != "fence" and c.answer is None]
+            changes = [c for c in changes if of in c.name]
             if changes:
                 return changes[which % len(changes)]
             if self.world.news:

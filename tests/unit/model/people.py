@@ -14,7 +14,7 @@ from unit.model.world import BACKEND, LEGACY
 
 VOLUMES = st.sampled_from(["v1", "v2"])
 ATTACHMENTS = st.sampled_from(["a1", "a2", "a3", "a4"])
-INSTANCES = st.sampled_from([None, None, "i1", "i2"])
+INSTANCES = st.sampled_from([None, "i1", "i1", "i2"])
 DOORS = st.sampled_from(["kubectl", "rest"])
 PLACES: st.SearchStrategy[Mapping[str, Any]] = st.sampled_from(
     [
@@ -105,6 +105,22 @@ class People(Life):
         spec = {key: value for key, value in spec.items() if value is not None}
         body = {"metadata": _metadata(name, door), "spec": spec}
         self._person(f"create attachment by {door}", "POST", "attachments", body=body, who=door)
+
+    @event("ordinary", weight=2, name=ATTACHMENTS, which=WHICH, door=DOORS)
+    def migrate(self, name: str, which: int, door: str) -> None:
+        """A second Attachment for an instance that has the volume, on another node."""
+        holders = [h for v in self.world.server.all("volumes") for h in v.status.attachments if h.instance_id]
+        holders = [h for h in holders if h.name != name and h.uid in self.world.promises.attachments]
+        if (holder := self.pick(which, holders)) is None:
+            return
+        self.counts["migration begun"] += 1
+        volume = self.world.promises.attachments[holder.uid].spec.volume_name
+        place = {"connector": {"initiator": f"n{which % 2 + 1}"}}
+        self.delete_attachment(name, guarded=False)
+        self.world.work_off()
+        self.create_attachment(
+            name, volume, holder.instance_id, place, reject=True, polite=False, ttl=None, secret=False, door=door
+        )
 
     @event("ordinary", weight=4, name=ATTACHMENTS, guarded=st.booleans())
     def delete_attachment(self, name: str, guarded: bool) -> None:
