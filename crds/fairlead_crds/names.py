@@ -26,6 +26,9 @@ ANNOTATION_HANDLE: Final = f"{GROUP}/handle"
 ANNOTATION_CREATED: Final = f"{GROUP}/created-at"
 """Creation time with microseconds, RFC 3339, set by the facade; creationTimestamp has only seconds."""
 
+ANNOTATION_UPDATED: Final = f"{GROUP}/updated-at"
+"""When a REST call last changed what the owner says of a volume, RFC 3339 with microseconds."""
+
 ANNOTATION_STATUS: Final = f"{GROUP}/rest-status"
 """A REST status that an administrator or Nova set (`detaching`, `maintenance`, `error`, ...). Only the facade's gate
 reads it."""

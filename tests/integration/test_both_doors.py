@@ -191,6 +191,6 @@ def test_an_attach_through_rest_reads_nothing_when_caches_are_warm(
 
 
 def _writes(audit_log: AuditLog, mark: int, namespace: str) -> list[tuple[str, str, str, int]]:
-    # A refused one (the facade's precondition, before its watch has told it of the operator's last write) wrote nothing.
+    # A refused one (the facade's precondition, before its watch told it of the operator's last write) wrote nothing.
     found = [e for e in audit_log.since(mark) if e.writes and e.code < 400 and e.namespace == namespace]
     return [(e.verb, e.resource, e.subresource, e.code) for e in found]

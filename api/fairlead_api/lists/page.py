@@ -1,11 +1,12 @@
 """Cutting a page out of a collection: filters, order, marker, offset, limit."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Generic, TypeVar
 
 from fairlead_api.cache.ordering import Ordering, created_at
+from fairlead_api.lists.moments import parse_bounds, within
 from fairlead_api.lists.query import LIKE, ListQuery, SortKey
 from fairlead_api.protocol.faults import BadRequest
 from fairlead_crds.kinds import Resource
@@ -28,12 +29,14 @@ class Table(Generic[R]):
         columns: what can be filtered and sorted by. A filter on another key matches nothing, as in the real service.
         matches: filters with a rule of their own.
         visible: which rows REST shows at all.
+        moments: the columns that are times, which filters compare.
     """
 
     ordering: Ordering[R]
     columns: Mapping[str, Column[R]]
     matches: Mapping[str, Match[R]]
     visible: Callable[[R], bool]
+    moments: Collection[str] = ()
 
     def page(
         self, query: ListQuery, filters: Sequence[tuple[str, str]], namespace: str | None, marker: R | None
@@ -73,6 +76,9 @@ class Table(Generic[R]):
         if key.endswith(LIKE) and (column := self.columns.get(key.removesuffix(LIKE))) is not None:
             part = value.lower()
             return lambda row: (text := column(row)) is not None and part in _text(text).lower()
+        if key in self.moments:
+            bounds, moment = parse_bounds(key, value), self.columns[key]
+            return lambda row: within(moment(row), bounds)
         exact = self.columns.get(key)
         if exact is None:
             return lambda row: False

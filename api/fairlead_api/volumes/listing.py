@@ -28,7 +28,11 @@ FILTERS: Final = (
 )  # fmt: skip
 """What anybody may filter by."""
 
+MOMENTS: Final = ("created_at", "updated_at")
+"""And these from 3.60 on."""
+
 WITH_COUNT: Final = Microversion(3, 45)
+BY_TIME: Final = Microversion(3, 60)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +117,7 @@ class VolumeLists:
             columns=_columns(mirror, projects),
             matches={"metadata": _has_metadata, "bootable": _bootable},
             visible=lambda volume: labelled_id(volume) is not None,
+            moments=MOMENTS,
         )
 
     async def page(self, caller: Caller, pairs: tuple[tuple[str, str], ...], version: Microversion) -> VolumePage:
@@ -125,7 +130,8 @@ class VolumeLists:
         everybody, project, rest = scope(caller, pairs)
         counted = version >= WITH_COUNT and any(key == "with_count" and truth(value) for key, value in rest)
         query = parse([(key, value) for key, value in rest if key != "with_count"])
-        filters = permitted(query, FILTERS, admin=caller.admin, version=version)
+        allowed = (*FILTERS, *MOMENTS) if version >= BY_TIME else FILTERS
+        filters = permitted(query, allowed, admin=caller.admin, version=version)
         marker = None if query.marker is None else await self._lookup.volume(caller, query.marker)
         namespace = None
         if not everybody or project is not None:

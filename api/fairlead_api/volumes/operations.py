@@ -78,9 +78,18 @@ class VolumeOperations:
         return await self.writer.create(body, namespace)
 
     async def change(self, caller: Caller, volume: Volume, rule: str, decide: Decide) -> Volume:
-        """Change a volume under a policy rule."""
+        """Change a volume under a policy rule, and note when, in the same patch."""
         self.require(caller, volume, rule)
-        return await self.writer.revise(volume, decide)
+
+        def stamped(current: Volume) -> list[Operation]:
+            operations = list(decide(current))
+            if not operations:
+                return operations
+            # A volume that REST shows has its handle among its annotations, so the map is there.
+            now = datetime.now(UTC).isoformat(timespec="microseconds")
+            return [*operations, *annotate(current, {names.ANNOTATION_UPDATED: now})]
+
+        return await self.writer.revise(volume, stamped)
 
     def require(self, caller: Caller, volume: Volume, rule: str) -> None:
         """Check a policy rule on a volume."""

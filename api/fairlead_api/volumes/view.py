@@ -127,6 +127,9 @@ def updated_at(volume: Volume, state: VolumeState) -> datetime | None:
     for attachment in state.attachments:
         status = attachment.status
         moments += [m for m in (status.reserved_at, status.attached_at, status.completed_at) if m is not None]
+    changed = volume.metadata.annotations.get(names.ANNOTATION_UPDATED)
+    if changed is not None:
+        moments.append(datetime.fromisoformat(changed))
     return max(moments) if moments else None
 
 

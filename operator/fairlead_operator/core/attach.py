@@ -133,7 +133,8 @@ def _exported(facts: AttachmentFacts, volume: Volume) -> steps.AttachmentStep:
     if secret and not attachment.spec.write_secret:
         return steps.DropSecret()
     host = connector.get("host")
-    host = host if isinstance(host, str) else None
+    # For people to read; the connector, with all of it, is in the spec.
+    host = host[:255] if isinstance(host, str) else None
     moved = facts.done.connection is not None and (
         before.attached_at is None or (before.initiator, before.host) != (facts.initiator, host) or known is None
     )

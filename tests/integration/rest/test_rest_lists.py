@@ -175,3 +175,30 @@ def test_a_count_comes_from_345_on(rest: Rest) -> None:
     rest.volume()
     assert "count" in rest.ok("GET", "/volumes?with_count=True", status=200, version="3.45")
     assert "count" not in rest.ok("GET", "/volumes?with_count=True", status=200, version="3.44")
+
+
+def test_volumes_are_found_by_when_they_were_made_and_changed(rest: Rest) -> None:
+    older, newer = rest.volume(), rest.volume()
+    made = rest.shown(newer)["created_at"]
+
+    def found(query: str) -> set[str]:
+        return {v["id"] for v in rest.ok("GET", f"/volumes{query}", status=200)["volumes"]}
+
+    assert found(f"?created_at=lt:{made}") == {older}
+    assert found(f"?created_at=gte:{made}") == {newer}
+    assert found(f"?created_at={made}") == {newer}
+    assert found(f"?created_at=gte:{made},lte:{made}") == {newer}
+    assert found(f"?created_at=gt:{made}%2B00:00") == set()
+    assert found("?created_at=gt:2001-01-01,neq:2002-02-02") == {older, newer}
+
+    rest.ok("PUT", f"/volumes/{older}", {"volume": {"name": "changed"}}, status=200)
+    changed = rest.shown(older)["updated_at"]
+    assert changed > made
+    assert found(f"?updated_at=gte:{changed}") == {older}
+
+
+@pytest.mark.parametrize("value", ["gt:yesterday", "about:2026-11-24T00:00:00", "", "gt:"])
+def test_a_time_that_is_none_is_refused(rest: Rest, value: str) -> None:
+    answer = rest.send("GET", f"/volumes?created_at={value}")
+    assert answer.status == 400
+    assert "created_at" in answer.message
