@@ -4,6 +4,8 @@
 never wake a waiter when another object changed.
 """
 
+import itertools
+from collections.abc import Iterator
 from typing import Any
 
 import kopf
@@ -19,6 +21,17 @@ NEVER_USED_FINALIZER = f"{names.GROUP}/not-used"
 """kopf removes the finalizer it is told of from objects that no handler of its needs it on; so it is told of this."""
 
 
+class Pauses:
+    """Seconds between the tries of one request of kopf's, without end.
+
+    With a finite number of them kopf ends the process when the API server is away for longer than they last. There is
+    nothing that a new process would do better, and whoever starts it waits longer each time.
+    """
+
+    def __iter__(self) -> Iterator[float]:
+        return itertools.chain((0.2, 0.5, 1.0, 2.0), itertools.repeat(3.0))
+
+
 def make_settings() -> kopf.OperatorSettings:
     """Turn off everything of kopf that writes or asks, and bound what waits."""
     settings = kopf.OperatorSettings()
@@ -28,7 +41,7 @@ def make_settings() -> kopf.OperatorSettings:
     settings.scanning.disabled = True
     settings.networking.request_timeout = 15
     settings.networking.connect_timeout = 5
-    settings.networking.error_backoffs = (0.2, 0.5, 1, 2, 3)
+    settings.networking.error_backoffs = Pauses()
     settings.queueing.error_delays = (1, 2, 5)
     settings.watching.reconnect_backoff = 0.2
     settings.watching.chunk_size = 500

@@ -113,7 +113,7 @@ class Actions:
             if error.status == 404 and certain and hold.volume.span.claimed:
                 self._history.violation(f"REST does not know volume {hold.volume.id}, which nobody deleted: {error}")
             raise
-        hold.name, hold.created = made["id"], True
+        hold.name, hold.id, hold.created = made["id"], made["id"], True
         if connector:
             way = Way(hold, access(made["connection_info"], connector["initiator"]), Span(began))
             hold.ways.append(way)
@@ -130,11 +130,9 @@ class Actions:
             spec["instanceID"] = hold.instance
         asked = time.monotonic()
         made = self._kube.create("Attachment", hold.name, spec)
-        hold.created = True
+        hold.id, hold.created = made["metadata"]["uid"], True
         if connector:
-            handle = made["metadata"]["uid"]
-            way = Way(hold, self._installation.access(hold.volume.backend, handle, connector["initiator"]), Span(asked))
-            hold.ways.append(way)
+            hold.ways.append(self._way(hold, connector, Span(asked)))
 
     def look(self, hold: Hold) -> None:
         """Read an attachment at the API server and believe what its status says."""
@@ -143,7 +141,7 @@ class Actions:
         if found is None:
             self._missing(hold, "kubectl")
             return
-        hold.created = True
+        hold.id, hold.created = found["metadata"]["uid"] if hold.door == "kubectl" else hold.id, True
         status, now = found.get("status", {}), time.monotonic()
         if hold.span.given_up is not None:
             return
@@ -168,7 +166,7 @@ class Actions:
         """Read an attachment through REST: whoever holds the volume is there."""
         certain = hold.span.claimed
         try:
-            self._rest.send("GET", f"/attachments/{hold.name}")
+            self._rest.send("GET", f"/attachments/{hold.id}")
         except Refused as error:
             if error.status == 404 and certain:
                 self._missing(hold, "rest")
@@ -201,16 +199,12 @@ class Actions:
         connector, before = self._connector(), hold.way
         if before is not None:
             before.span.give_up()
-        # Whatever its creation wrote there: kubectl's attachments have their uid as handle, REST's their id.
-        handle = before.access.username if before is not None else self._handle(hold)
-        way = Way(
-            hold, self._installation.access(hold.volume.backend, handle, connector["initiator"]), Span(time.monotonic())
-        )
+        way = self._way(hold, connector, Span(time.monotonic()))
         hold.ways.append(way)
         hold.completed = False
         try:
             if door == "rest":
-                self._rest.send("PUT", f"/attachments/{hold.name}", {"attachment": {"connector": connector}})
+                self._rest.send("PUT", f"/attachments/{hold.id}", {"attachment": {"connector": connector}})
                 if before is not None:
                     before.span.end()
                 way.span.granted = time.monotonic()
@@ -232,7 +226,7 @@ class Actions:
         assert hold.name is not None
         try:
             if door == "rest":
-                self._rest.send("POST", f"/attachments/{hold.name}/action", {"os-complete": None})
+                self._rest.send("POST", f"/attachments/{hold.id}/action", {"os-complete": None})
             else:
                 completed = [{"op": "add", "path": "/spec/completed", "value": True}]
                 self._kube.patch("Attachment", hold.name, completed)
@@ -250,7 +244,7 @@ class Actions:
         hold.give_up()
         if door == "rest":
             try:
-                self._rest.send("DELETE", f"/attachments/{hold.name}")
+                self._rest.send("DELETE", f"/attachments/{hold.id}")
             except Refused as error:
                 if error.status != 404:
                     raise
@@ -269,14 +263,8 @@ class Actions:
                 self._history.note(f"removes attachment {name} of {volume.name}, of which nobody was told")
                 self._kube.delete("Attachment", name, found["metadata"]["uid"])
 
-    def _handle(self, hold: Hold) -> str:
-        if hold.door == "rest":
-            assert hold.name is not None
-            return hold.name
-        found = self._kube.get("Attachment", hold.name or "")
-        if found is None:
-            raise Refused(404, "gone")
-        return str(found["metadata"]["uid"])
+    def _way(self, hold: Hold, connector: dict[str, Any], span: Span) -> Way:
+        return Way(hold, self._installation.access(hold.volume.backend, hold.id, connector["initiator"]), span)
 
     def _connector(self) -> dict[str, Any]:
         token = self._token()

@@ -2,6 +2,7 @@
 
 import random
 import threading
+import time
 from collections.abc import Callable, Sequence
 
 from chaos.actions import Actions
@@ -9,15 +10,22 @@ from chaos.doors import KubeSide, Refused, RestSide, Unknown, Unsent
 from chaos.history import History, Hold, Volume
 from chaos.installation import Installation
 
-_VOLUMES = 7
+_VOLUMES = 10
 """Few, so that clients meet."""
+
+_FREE = 4
+"""Volumes that kubectl's waiters leave to others."""
+
+_CROWD = 20
+"""Attachments beyond which clients rather end one than make another: a queue that only grows shows nothing new."""
 
 _PAUSE = 0.25
 """Most seconds between two actions of one client."""
 
 _CONFLICTS = (400, 409)
 
-_Act = tuple[str, str, Callable[[], None]]
+_Act = tuple[str, str, str, Callable[[], None]]
+"""Door, operation, on what, and how."""
 
 
 class Client(threading.Thread):
@@ -49,7 +57,7 @@ class Client(threading.Thread):
         chosen = self._choose(door)
         if chosen is None:
             return
-        operation, subject, act = chosen
+        door, operation, subject, act = chosen
         try:
             act()
         except Refused as error:
@@ -70,17 +78,19 @@ class Client(threading.Thread):
             ending = [h for h in history.holds if h.name and h.span.given_up is not None and h.span.gone is None]
             live = [h for h in history.holds if h.name and h.span.given_up is None]
         if len(usable) < _VOLUMES and chance.random() < 0.4:
-            return "create volume", "", lambda: actions.create_volume(door)
+            return door, "create volume", "", lambda: actions.create_volume(door)
         wish = chance.random()
         if wish < 0.15:
             return self._with_hold(door, "detach", ending, actions.detach)
         if wish < 0.40:
+            if len(live) >= _CROWD:
+                return self._with_hold(door, "detach", _reachable(live, door), actions.detach)
             return self._attach(door, usable)
         if wish < 0.58:
-            return self._with_hold(door, "look", live, lambda _, hold: actions.look(hold), counted_at="kubectl")
+            return self._with_hold("kubectl", "look", live, lambda _, hold: actions.look(hold))
         if wish < 0.64:
-            held = [h for h in live if h.door == "rest" and h.span.claimed]
-            return self._with_hold(door, "show", held, lambda _, hold: actions.show(hold), counted_at="rest")
+            held = [h for h in live if h.span.claimed]
+            return self._with_hold("rest", "show", held, lambda _, hold: actions.show(hold))
         if wish < 0.72:
             return self._with_hold(door, "connect", _reachable(live, door), actions.move)
         if wish < 0.79:
@@ -91,23 +101,24 @@ class Client(threading.Thread):
         return self._end_volume(door, volumes)
 
     def _attach(self, door: str, usable: Sequence[Volume]) -> _Act | None:
-        if not usable:
+        # Conflicts are wanted, and so are successes: at the REST door only a free volume brings one.
+        with self._history.lock:
+            taken = {h.volume.name for h in self._history.holds if h.span.gone is None and h.name and not h.refused}
+        free = [v for v in usable if v.name not in taken]
+        if door == "kubectl" and len(free) < _FREE:
+            free = []
+        candidates = free if free and self._chance.random() < 0.7 else usable
+        if not candidates:
             return None
-        volume = self._chance.choice(usable)
-        return "attach", volume.name, lambda: self._actions.attach(door, volume)
+        volume = self._chance.choice(candidates)
+        return door, "attach", volume.name, lambda: self._actions.attach(door, volume)
 
     def _with_hold(
-        self,
-        door: str,
-        operation: str,
-        holds: Sequence[Hold],
-        act: Callable[[str, Hold], None],
-        *,
-        counted_at: str | None = None,
+        self, door: str, operation: str, holds: Sequence[Hold], act: Callable[[str, Hold], None]
     ) -> _Act | None:
         """Take one that nobody else is at."""
-        # REST knows an attachment of kubectl's by another id; that way is tested elsewhere.
-        holds = [h for h in holds if not h.busy and (counted_at or door == "kubectl" or h.door == "rest")]
+        # REST hides waiters, so it is asked about holders only.
+        holds = [h for h in holds if not h.busy and (door == "kubectl" or h.span.granted is not None)]
         if not holds:
             return None
         hold = self._chance.choice(holds)
@@ -122,7 +133,7 @@ class Client(threading.Thread):
             finally:
                 hold.busy = False
 
-        return operation, f"{hold.door} attachment {hold.name} of {hold.volume.name}", alone
+        return door, operation, f"{hold.door} attachment {hold.name} of {hold.volume.name}", alone
 
     def _end_volume(self, door: str, volumes: Sequence[Volume]) -> _Act | None:
         if not volumes:
@@ -130,22 +141,24 @@ class Client(threading.Thread):
         volume, chance = self._chance.choice(volumes), self._chance
         with self._history.lock:
             around = [h for h in self._history.holds if h.volume is volume and h.span.gone is None]
-            lost = [h for h in around if h.name is None and not h.busy]
+            lost = [h for h in around if h.name is None and not h.busy and h.span.asked > volume.cleaned]
             if volume.span.given_up is None and lost and not any(h.busy and h.name is None for h in around):
                 # While it is cleaned nobody attaches, so what nobody knows is nobody's any more.
                 volume.cleaning = True
-                return "clean", volume.name, lambda: self._clean(volume)
+                return "kubectl", "clean", volume.name, lambda: self._clean(volume)
         if volume.span.given_up is not None and not around:
-            return "look", volume.name, lambda: self._actions.look_for_volume(volume)
+            return "kubectl", "look for volume", volume.name, lambda: self._actions.look_for_volume(volume)
         if not around or chance.random() < 0.05:
             if door == "rest" and not volume.id:
                 door = "kubectl"
-            return "delete volume", volume.name, lambda: self._actions.delete_volume(door, volume)
+            return door, "delete volume", volume.name, lambda: self._actions.delete_volume(door, volume)
         return None
 
     def _clean(self, volume: Volume) -> None:
+        began = time.monotonic()
         try:
             self._actions.clean(volume)
+            volume.cleaned = began
         finally:
             volume.cleaning = False
 

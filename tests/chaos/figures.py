@@ -31,6 +31,7 @@ class Figures:
         unknown: requests whose outcome their client was not told.
         faults: by kind.
         logins: tried, `accepted` and `refused`.
+        reads: that succeeded in sessions which were kept.
         exits: processes that ended by themselves.
         healing: from the last fault until every process served.
         converging: from then until all agreed.
@@ -44,6 +45,7 @@ class Figures:
     unknown: int
     faults: Mapping[str, int]
     logins: Mapping[str, int]
+    reads: int
     violations: Sequence[str]
     exits: Sequence[str]
     healing: float
@@ -60,7 +62,7 @@ class Figures:
             outcomes[outcome] += number
             if outcome == "done":
                 done[f"{door} {operation}"] += number
-        accepted = sum(login.accepted for login in history.logins)
+        tried = Counter((login.in_session, login.accepted) for login in history.logins)
         return cls(
             seed=seed,
             at=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -69,7 +71,8 @@ class Figures:
             conflicts=outcomes["conflict"],
             unknown=outcomes["unknown"],
             faults={fault.value: injector.faults[fault] for fault in Fault},
-            logins={"accepted": accepted, "refused": len(history.logins) - accepted},
+            logins={"accepted": tried[False, True], "refused": tried[False, False]},
+            reads=tried[True, True],
             violations=tuple(history.violations),
             exits=tuple(injector.exits),
             healing=round(healing, 1),
@@ -80,7 +83,7 @@ class Figures:
         """For the terminal."""
         lines = [
             f"chaos: {self.seconds:.0f} s, {sum(self.operations.values())} operations done, {self.conflicts} conflicts,"
-            f" {self.unknown} with unknown outcome; logins: {dict(self.logins)}",
+            f" {self.unknown} with unknown outcome; logins: {dict(self.logins)}, reads in sessions: {self.reads}",
             *(f"  {name}: {number}" for name, number in self.operations.items()),
             f"chaos: {sum(self.faults.values())} faults",
             *(f"  {name}: {number}" for name, number in self.faults.items()),
@@ -130,6 +133,7 @@ def _tables(runs: Sequence[Mapping[str, object]]) -> str:
         ("conflicts", [str(run["conflicts"]) for run in runs]),
         ("outcome unknown to the client", [str(run["unknown"]) for run in runs]),
         ("logins accepted / refused", [_logins(run["logins"]) for run in runs]),
+        ("reads in kept sessions", [str(run["reads"]) for run in runs]),
         ("faults", [str(_sum(run["faults"])) for run in runs]),
         *((f"&nbsp;&nbsp;{fault}", [_count(run["faults"], fault) for run in runs]) for fault in Fault),
         ("processes serve again after (s)", [f"{run['healing']:.1f}" for run in runs]),

@@ -57,7 +57,14 @@ class Span:
 
 @dataclass(eq=False)
 class Volume:
-    """A volume. `span` is its own life; `id` what REST calls it."""
+    """A volume.
+
+    Attributes:
+        id: what REST calls it; empty while not known.
+        span: its own life.
+        cleaning: nobody attaches at present, so that what nobody was told of can be removed.
+        cleaned: when that was done last.
+    """
 
     name: str
     id: str
@@ -65,6 +72,7 @@ class Volume:
     multi: bool
     span: Span
     cleaning: bool = False
+    cleaned: float = 0.0
 
 
 @dataclass(eq=False)
@@ -82,6 +90,7 @@ class Hold:
 
     Attributes:
         name: None while it is not known.
+        id: what REST calls it, and also its export's name; empty while not known.
         created: whether its creation was answered; one that was not may still come.
         refused: whether it was told that it never gets the volume.
         busy: keeps two clients from changing it at once.
@@ -93,6 +102,7 @@ class Hold:
     instance: str | None
     span: Span
     ways: list[Way] = field(default_factory=list)
+    id: str = ""
     created: bool = False
     completed: bool = False
     refused: bool = False
@@ -123,12 +133,13 @@ class Hold:
 
 @dataclass(frozen=True)
 class Login:
-    """A node's try to reach a volume."""
+    """A node's try to reach a volume, by logging in or in a session that it has."""
 
     way: Way
     began: float
     ended: float
     accepted: bool
+    in_session: bool = False
 
 
 class History:
@@ -186,12 +197,13 @@ class History:
             return
         way = login.way
         if way.span.gone is not None and way.span.gone <= login.began:
-            self.violation(f"{name_of(way)} logged in {login.began - way.span.gone:.3f} s after its end was confirmed")
+            late = login.began - way.span.gone
+            self.violation(f"{name_of(way)} {_did(login)} {late:.3f} s after its end was confirmed")
         for rival in self.rivals(way.hold):
             if rival.span.certain(login.began, login.ended):
                 self.violation(
-                    f"{name_of(way)} logged in ({login.began:.3f} to {login.ended:.3f}) while {rival.door} attachment "
-                    f"{rival.name} held the volume (granted {rival.span.granted}, given up {rival.span.given_up})"
+                    f"{name_of(way)} {_did(login)} ({login.began:.3f} to {login.ended:.3f}) while {rival.door} "
+                    f"attachment {rival.name} held the volume ({rival.span})"
                 )
 
     def judge_holders(self) -> None:
@@ -210,6 +222,10 @@ def name_of(way: Way) -> str:
     """Say which node's way it is."""
     hold = way.hold
     return f"{way.access.initiator} ({hold.door} attachment {hold.name} of volume {hold.volume.name})"
+
+
+def _did(login: Login) -> str:
+    return "read in its session" if login.in_session else "logged in"
 
 
 def _overlap(one: Span, other: Span) -> bool:

@@ -51,7 +51,7 @@ class Injector:
             for pid in installation.daemons(backend):
                 _signal(pid, signal.SIGCONT)
         for component in components:
-            component.wait_ready()
+            self._wait_ready(component)
         return time.monotonic() - began
 
     def _run(self, lane: str) -> None:
@@ -128,6 +128,16 @@ class Injector:
         for pid in pids:
             _signal(pid, signal.SIGCONT)
         return True
+
+    def _wait_ready(self, component: Component) -> None:
+        try:
+            component.wait_ready()
+        except ComponentFailed:
+            if component.alive:
+                raise
+            # It was ending when the faults stopped; once more it would be its own fault.
+            self._revive(component)
+            component.wait_ready()
 
     def _revive(self, component: Component) -> None:
         """Do what a kubelet does for a process that ended by itself, and remember that it did."""

@@ -1,14 +1,11 @@
 """What is hurt: a control plane of its own, two Backends, two operators that may serve both, two facades."""
 
-import json
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import yaml
 from kubernetes import client
 
-from chaos.wire import Wire
 from fairlead_crds import names
 from fairlead_crds.credentials import KeyRing
 from fairlead_devstack.api_client import connect
@@ -20,6 +17,7 @@ from fairlead_operator.drivers import tgt_protocol as tgt
 from fairlead_operator.drivers.tgt_listing import Target, parse_targets
 from fairlead_operator.drivers.tgt_socket import exchange
 from iscsi import Access
+from wire import Wire, by_wire
 
 BACKENDS = ("alpha", "beta")
 NAMESPACE = "chaos"
@@ -65,8 +63,8 @@ class Installation:
         for number in (1, 2):
             wire = Wire(int(self.control_plane.url.rpartition(":")[2]))
             self.wires.append(wire)
-            by_wire = f"KUBECONFIG={self._kubeconfig_by(wire, number)}"
-            self.operators.append(self.stack.start_operator(f"operator-{number}", launcher=("env", by_wire)))
+            launcher = by_wire(self.stack, wire, f"operator-{number}")
+            self.operators.append(self.stack.start_operator(f"operator-{number}", launcher=launcher))
         for number in (1, 2):
             options = ("--export-timeout", str(EXPORT_TIMEOUT))
             self.facades.append(self.stack.start_facade(f"facade-{number}", options=options))
@@ -85,14 +83,6 @@ class Installation:
         for wire in self.wires:
             wire.close()
         self.control_plane.stop()
-
-    def _kubeconfig_by(self, wire: Wire, number: int) -> Path:
-        document = yaml.safe_load((self.folder / f"{names.OPERATOR_ACCOUNT}.kubeconfig").read_text())
-        document["clusters"][0]["cluster"]["server"] = f"https://127.0.0.1:{wire.port}"
-        path = self.folder / f"operator-{number}.kubeconfig"
-        path.touch(mode=0o600)
-        path.write_text(json.dumps(document))
-        return path
 
     def _learn(self, api: client.ApiClient, backend: str) -> None:
         secret = client.CoreV1Api(api).read_namespaced_secret(names.backend_key_secret(backend), names.SYSTEM_NAMESPACE)

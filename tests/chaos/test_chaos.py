@@ -21,7 +21,7 @@ from chaos.history import History
 from chaos.injector import Injector
 from chaos.installation import Installation
 from chaos.schedule import Fault
-from chaos.witness import Witness, try_way
+from chaos.witness import Tenant, Witness, try_way
 from fairlead_devstack.scratch import ScratchFolder
 from waiting import wait_for
 
@@ -34,6 +34,7 @@ PUBLISH = os.environ.get("CHAOS_PUBLISH", "") == "1"
 
 CLIENTS = 4
 WITNESSES = 2
+TENANTS = 3
 CONVERGENCE = 60.0
 """Seconds within which everything must agree after the last fault: the promise."""
 
@@ -75,7 +76,10 @@ def test_the_promises_hold_while_everything_fails_and_all_agree_afterwards(
 def _run(installation: Installation, history: History) -> Figures:
     peace, end = threading.Event(), threading.Event()
     clients = [Client(installation, history, SEED, number, end) for number in range(CLIENTS)]
-    witnesses = [Witness(history, SEED, number, end) for number in range(WITNESSES)]
+    witnesses = [
+        *(Witness(history, SEED, number, end) for number in range(WITNESSES)),
+        *(Tenant(history, SEED, number, end) for number in range(TENANTS)),
+    ]
     injector = Injector(installation, history, SEED, peace)
     began = time.monotonic()
     try:

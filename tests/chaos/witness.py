@@ -1,4 +1,4 @@
-"""Nodes that try to log in, whether they may or not: the evidence that no status can replace."""
+"""Nodes that try to get in, whether they may or not, and nodes that stay: the evidence that no status can replace."""
 
 import random
 import subprocess
@@ -6,7 +6,9 @@ import threading
 import time
 
 from chaos.history import History, Login, Way
+from chaos.session import Session
 from iscsi import login
+from iscsi_wire import Refused
 
 
 class Witness(threading.Thread):
@@ -41,6 +43,41 @@ class Witness(threading.Thread):
         )
         kinds = [kind for kind in kinds if kind]
         return self._chance.choice(self._chance.choice(kinds)) if kinds else None
+
+
+class Tenant(threading.Thread):
+    """A node that logs in where it may and reads in that session until it is cut off, then goes elsewhere."""
+
+    def __init__(self, history: History, seed: str, number: int, end: threading.Event):
+        super().__init__(name=f"tenant-{number}")
+        self._chance = random.Random(f"{seed}/{self.name}")
+        self._history = history
+        self._end = end
+        self.failure: BaseException | None = None
+
+    def run(self) -> None:
+        try:
+            while not self._end.wait(self._chance.uniform(0, 0.2)):
+                with self._history.lock:
+                    ways = [way for hold in self._history.holds[-300:] for way in hold.ways if way.span.claimed]
+                if ways:
+                    self._stay(self._chance.choice(ways))
+        except BaseException as error:
+            self.failure = error
+            self._history.note(f"{self.name} failed: {error!r}")
+
+    def _stay(self, way: Way) -> None:
+        try:
+            with Session(way.access) as session:
+                while not self._end.wait(self._chance.uniform(0, 0.2)):
+                    began = time.monotonic()
+                    read = session.read()
+                    self._history.saw(Login(way, began, time.monotonic(), read, in_session=True))
+                    if self._chance.random() < 0.01:
+                        return
+        except (OSError, Refused):
+            # Cut off, or not let in: where nodes may be, clients and faults decide.
+            return
 
 
 def try_way(way: Way) -> Login:

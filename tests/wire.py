@@ -1,8 +1,14 @@
 """A TCP way to a server that can be cut, or go silent while it stays connected."""
 
 import asyncio
+import json
 import threading
 from concurrent.futures import Future
+
+import yaml
+
+from fairlead_crds import names
+from fairlead_devstack.stack import Stack
 
 
 class Wire:
@@ -10,6 +16,7 @@ class Wire:
 
     def __init__(self, server_port: int) -> None:
         self._server_port = server_port
+        self._plugged = True
         self._loop = asyncio.new_event_loop()
         self._tasks: set[asyncio.Task[None]] = set()
         self._listening: Future[int] = Future()
@@ -21,12 +28,18 @@ class Wire:
         """Break every connection off; new ones are taken at once."""
         asyncio.run_coroutine_threadsafe(self._break_off(), self._loop).result()
 
+    def unplug(self) -> None:
+        """Break every connection off, and new ones as soon as they are made, until `restore`."""
+        self._plugged = False
+        self.cut()
+
     def silence(self) -> None:
         """Forward nothing any more. Connections stay, and new ones are taken and left without an answer."""
         self._loop.call_soon_threadsafe(self._flowing.clear)
 
     def restore(self) -> None:
         """Forward again, what was held back included."""
+        self._plugged = True
         self._loop.call_soon_threadsafe(self._flowing.set)
 
     def close(self) -> None:
@@ -60,6 +73,8 @@ class Wire:
         self._tasks.add(task)
         far = None
         try:
+            if not self._plugged:
+                return
             far_reader, far = await asyncio.open_connection("127.0.0.1", self._server_port)
             async with asyncio.TaskGroup() as both:
                 both.create_task(self._pump(reader, far))
@@ -79,3 +94,13 @@ class Wire:
             sink.write(data)
             await sink.drain()
         raise ConnectionError("one end is gone")
+
+
+def by_wire(stack: Stack, wire: Wire, name: str) -> tuple[str, ...]:
+    """Return the launcher of an operator that reaches the API server by this wire only."""
+    document = yaml.safe_load((stack.folder / f"{names.OPERATOR_ACCOUNT}.kubeconfig").read_text())
+    document["clusters"][0]["cluster"]["server"] = f"https://127.0.0.1:{wire.port}"
+    path = stack.folder / f"{name}.kubeconfig"
+    path.touch(mode=0o600)
+    path.write_text(json.dumps(document))
+    return ("env", f"KUBECONFIG={path}")

@@ -1,0 +1,63 @@
+"""An API server that is away for long: operators outlast it, whether they ran before or are just starting."""
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from kubernetes import client
+
+from cluster import Cluster
+from fairlead_devstack.control_plane import ControlPlane
+from iscsi import login
+from own_backend import OwnBackend
+from waiting import wait_for
+from wire import Wire, by_wire
+
+NODE = "iqn.2026-11.org.example:node-1"
+MANY = 8
+"""Tries of one request: more than kopf would make by itself before it ended the process."""
+
+
+@pytest.fixture
+def wire(control_plane: ControlPlane) -> Iterator[Wire]:
+    wire = Wire(int(control_plane.url.rpartition(":")[2]))
+    yield wire
+    wire.close()
+
+
+@pytest.fixture
+def cluster(own_backend: OwnBackend, wire: Wire, admin: client.ApiClient, namespace: str) -> Iterator[Cluster]:
+    # The wire is among them so that it outlasts the clean-up, which needs the operator.
+    cluster = Cluster(admin, namespace)
+    yield cluster
+    cluster.remove_all()
+    for process in list(own_backend.stack.processes.values()):
+        process.terminate()
+    own_backend.stack.processes.clear()
+
+
+@pytest.mark.parametrize("starting", [False, True], ids=["running", "starting"])
+def test_an_operator_outlasts_an_absent_api_server(
+    own_backend: OwnBackend, cluster: Cluster, wire: Wire, starting: bool
+) -> None:
+    name = f"operator-{starting}"
+    if starting:
+        wire.unplug()
+    options = ("--backend", own_backend.name, "--no-controller")
+    launcher = by_wire(own_backend.stack, wire, name)
+    operator = own_backend.stack.start_operator(name, options=options, launcher=launcher, wait=not starting)
+    if not starting:
+        own_backend.wait_ready()
+        wire.unplug()
+
+    wait_for(
+        lambda: re.search(rf"Request attempt #{MANY}\b.*failed", own_backend.log(name)) or not operator.alive,
+        what=f"a request failed {MANY} times",
+        timeout=120,
+    )
+    assert operator.alive, own_backend.log(name)[-2000:]
+    wire.restore()
+
+    cluster.volume("data", backendName=own_backend.name)
+    cluster.attach("a", "data", NODE)
+    assert login(cluster.access(cluster.wait_exported("a"), NODE)).accepted
