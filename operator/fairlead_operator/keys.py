@@ -10,9 +10,10 @@ from fairlead_crds.kinds import Attachment
 from fairlead_kube.client import KubeClient
 from fairlead_kube.endpoints import SECRETS
 from fairlead_kube.errors import AlreadyExists, NotFound
-from fairlead_operator.drivers.base import Credentials
+from fairlead_operator.drivers.base import Credentials, DriverError
 
-_KEY_BYTES = 32
+KEY_BYTES = 32
+"""Of a Backend's key: as many as the hash has."""
 
 
 async def backend_keys(client: KubeClient, backend: str, namespace: str) -> KeyRing:
@@ -21,7 +22,7 @@ async def backend_keys(client: KubeClient, backend: str, namespace: str) -> KeyR
     try:
         found = await client.get(SECRETS, name, namespace)
     except NotFound:
-        ring = KeyRing.new(secrets.token_bytes(_KEY_BYTES))
+        ring = KeyRing.new(secrets.token_bytes(KEY_BYTES))
         body = {
             "apiVersion": "v1",
             "kind": "Secret",
@@ -38,8 +39,18 @@ async def backend_keys(client: KubeClient, backend: str, namespace: str) -> KeyR
 
 
 def credentials(ring: KeyRing, handle: str, key_id: str | None) -> Credentials:
-    """Return the credentials of an export made under that key (None: the current one)."""
-    return Credentials(username=chap_username(handle), password=ring.password(handle, key_id))
+    """Return the credentials of an export made under that key (None: the current one).
+
+    Raises:
+        DriverError: the key is not there any more.
+    """
+    try:
+        return Credentials(username=chap_username(handle), password=ring.password(handle, key_id))
+    except KeyError:
+        raise DriverError(
+            f"key {key_id!r}, under which this was exported, is not in the Backend's key Secret any more: "
+            "put it back from a backup, or clear the connector and set it again to attach under the current key"
+        ) from None
 
 
 async def write_secret(client: KubeClient, attachment: Attachment, chap: Credentials) -> None:

@@ -150,8 +150,8 @@ class BackendWorker:
         if service.unready is None:
             try:
                 await self._sweep(service)
-            except DriverError as error:
-                service.unready = str(error)
+            except (DriverError, TimeoutError) as error:
+                service.unready = str(error) or f"no answer within {EFFECT_TIMEOUT:.0f} s"
 
     async def _bring_up(self, service: Service) -> str | None:
         """Begin our epoch; return why the backend cannot be used (None: it can)."""
@@ -195,6 +195,7 @@ class BackendWorker:
                     generation, swept = latest, loop.time()
                 elif now - swept >= self._settings.sweep_interval:
                     await self._view.relist(self._client)
+                    await self._look_for_keys(service)
                     await self._sweep(service)
                     swept = loop.time()
                 elif now - checked >= _CHECK_EVERY:
@@ -205,13 +206,21 @@ class BackendWorker:
             except Fenced:
                 _log.warning("%s: fenced by another holder", self.backend)
                 raise
-            except DriverError as error:
+            except (DriverError, TimeoutError) as error:
                 failures += 1
                 if failures >= 2 and service.unready is None:
-                    service.unready = str(error)
+                    service.unready = str(error) or f"no answer within {EFFECT_TIMEOUT:.0f} s"
                     service.queue.add(Key("Backend", "", self.backend), Priority.CHANGE)
             except KubeError as error:
                 _log.warning("%s: %s", self.backend, error)
+
+    async def _look_for_keys(self, service: Service) -> None:
+        """Take in a key that was rotated; what is exported keeps the one its status names."""
+        keys = await backend_keys(self._client, self.backend, self._settings.system_namespace)
+        if keys.current != service.keys.current:
+            _log.info("%s: key %s from now on", self.backend, keys.current)
+            service.queue.add(Key("Backend", "", self.backend), Priority.CHANGE)
+        service.keys = keys
 
     async def _recover(self, service: Service) -> None:
         trouble = await self._bring_up(service)

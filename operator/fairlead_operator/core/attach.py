@@ -107,6 +107,9 @@ def _export(facts: AttachmentFacts, volume: Volume) -> steps.AttachmentStep:
             return phrases.failing(facts, AttachmentPhase.EXPORTED, phrases.unready(facts))
         why = "the connector changed" if facts.connector else "the connector is gone"
         return steps.Unexport(attachment.handle, why)
+    if (refused or reserved) and attachment.status.secret_ref is not None and facts.done.secret is None:
+        # Credentials of nothing; the next export may be under another key.
+        return steps.DropSecret()
     if refused:
         return _refused_connector(facts, volume)
     if reserved:
@@ -230,6 +233,7 @@ def _unexported(facts: AttachmentFacts, volume: Volume) -> dict[str, Any]:
         "host": None,
         "connection_info": None,
         "key_id": None,
+        "secret_ref": None,
         "node_uid": None,
     }
 
