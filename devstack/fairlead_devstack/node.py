@@ -46,8 +46,8 @@ rules:
 """
 
 
-class NodeBusy(Exception):
-    """Another node is at work on this machine, or this user may not have one."""
+class NodeRefused(Exception):
+    """This user may not have a node."""
 
 
 class Node:
@@ -76,15 +76,15 @@ class Node:
         return self._control_plane.audit_log
 
     def start(self) -> None:
-        """Start everything and wait until pods can run; on failure nothing is left.
+        """Start everything and wait until pods can run, after another node has ended; on failure nothing is left.
 
         Raises:
-            NodeBusy: not root, or there is one already.
+            NodeRefused: not root.
             NetworkTaken: this machine's network is in the way.
             ComponentFailed: a program ended or did not become ready.
         """
         if os.geteuid() != 0:
-            raise NodeBusy("a node needs root: it makes bridges, mounts and cgroups")
+            raise NodeRefused("a node needs root: it makes bridges, mounts and cgroups")
         ensure_commands(NODE_COMMANDS)
         programs = locate_control_plane()
         mine = locate_node_programs(programs.kube_apiserver.version)
@@ -159,10 +159,14 @@ class Node:
         # The lock is on the folder around ours: that one is there before and after.
         lock = os.open(_FOLDER.parent, os.O_RDONLY | os.O_DIRECTORY)
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                say("another node runs on this machine, or is just being cleared away; waiting for its end")
+                fcntl.flock(lock, fcntl.LOCK_EX)
+        except BaseException:
             os.close(lock)
-            raise NodeBusy("another node runs on this machine, or is just being cleared away") from None
+            raise
         self._lock = lock
         if _FOLDER.exists():
             say(f"clearing away what an earlier node left in {_FOLDER}")

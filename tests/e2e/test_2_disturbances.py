@@ -49,6 +49,8 @@ def writing(cluster: Cluster, name: str) -> Iterator[tuple[Writer, Object]]:
     with Initiator(cluster.access(attachment, NODE_1), patience=200) as node:
         writer = Writer(node)
         try:
+            # A login that was never complete is not tried again; what is disturbed shall be a node at work.
+            wait_for(lambda: writer.writes > 0 or writer.failed is not None, what=f"{name} is written to")
             yield writer, attachment
             before = writer.writes
             # It goes on after whatever happened.

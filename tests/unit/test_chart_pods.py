@@ -108,6 +108,17 @@ def test_the_facade_takes_the_arguments_of_the_other_modes(mode: str) -> None:
     assert FacadeSettings.read(given, {}).auth_mode == mode
 
 
+def test_the_facade_serves_tls_with_a_secret() -> None:
+    objects = render({"api": {"tls": {"secretName": "door"}}})
+    pod = dict(pods(objects))["fairlead-api"]
+    given = [a.replace("$(POD_IP)", "192.0.2.7") for a in pod["containers"][0]["args"]]
+    transport = FacadeSettings.read(given, {}).transport
+    (mount,) = [m["mountPath"] for m in pod["containers"][0]["volumeMounts"] if m["name"] == "tls"]
+    assert [str(transport.certificate), str(transport.key)] == [f"{mount}/tls.crt", f"{mount}/tls.key"]
+    assert {"name": "tls", "secret": {"secretName": "door", "defaultMode": 0o440}} in pod["volumes"]
+    assert named(objects, "Service", "fairlead-api")["spec"]["ports"][0]["appProtocol"] == "https"
+
+
 def test_probes_ask_different_questions() -> None:
     for of, name in (
         ("fairlead-api", "api"),
