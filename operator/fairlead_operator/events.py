@@ -25,9 +25,8 @@ _REMEMBERED = 2048
 class Recorder:
     """Writes Events. The same (object, reason, message) is said once in ten minutes; a failure to say it is logged."""
 
-    def __init__(self, client: KubeClient, *, namespace: str, controller: str = "fairlead.dev/operator") -> None:
+    def __init__(self, client: KubeClient, *, controller: str = "fairlead.dev/operator") -> None:
         self._client = client
-        self._namespace = namespace
         self._controller = controller
         self._instance = socket.gethostname()
         self._said: OrderedDict[tuple[str, str, str], float] = OrderedDict()
@@ -61,7 +60,8 @@ class Recorder:
 
     async def _post(self, item: Resource[Any, Any], reason: Reason, message: str, action: str) -> None:
         meta = item.metadata
-        namespace = meta.namespace or self._namespace
+        # The API server takes Events on cluster-scoped objects in this namespace only.
+        namespace = meta.namespace or "default"
         body = {
             "apiVersion": "events.k8s.io/v1",
             "kind": "Event",

@@ -53,7 +53,7 @@ class Runtime:
         self._client = client
         self.view = View()
         self._writer = Writer(client, self.view)
-        self._recorder = Recorder(client, namespace=settings.system_namespace)
+        self._recorder = Recorder(client)
         self._served: dict[str, _Served] = {}
         # Unique to this process, however often its pod or host has the same name.
         self._identity = f"{socket.gethostname()}_{os.getpid()}_{uuid.uuid4().hex[:8]}"

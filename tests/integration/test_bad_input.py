@@ -294,6 +294,13 @@ def test_without_tgtd_the_backend_names_the_package_and_attachments_wait_with_th
             assert why == "DriverUnavailable"
             assert "tgt" in message
             assert "install" in message
+            about = f"involvedObject.kind=Backend,involvedObject.name={own_backend.name}"
+            core = client.CoreV1Api(admin)
+            events = wait_for(
+                lambda: core.list_namespaced_event("default", field_selector=about).items,
+                what="an Event on the Backend",
+            )
+            assert {e.reason for e in events} == {"DriverUnavailable"}
             why, message = wait_for(lambda: told(lambda: cluster.get("Volume", "data")), what="told on the Volume")
             assert why == "BackendNotReady"
             assert "install" in message
