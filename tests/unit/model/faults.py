@@ -171,8 +171,8 @@ class Faults(People):
         if self.world.retire_deposed():
             self.counts["deposed holder noticed"] += 1
 
-    @event("trouble", away=st.booleans())
-    def restore(self, away: bool) -> None:
+    @event("trouble", away=st.booleans(), deleted=st.sampled_from([None, "v1", "v2"]))
+    def restore(self, away: bool, deleted: str | None) -> None:
         """Everything is brought back from a backup, which has no status, while no operator is there."""
         for process in list(self.world.processes):
             self.world.kill(process)
@@ -180,6 +180,8 @@ class Faults(People):
         for plural in ("volumes", "attachments"):
             self.world.server.lose_status(RESTORE, plural)
         self.world.array.down |= away
+        if deleted is not None:
+            self.delete_volume(deleted)
         self.world.start()
         self.counts["restored without status"] += 1
 

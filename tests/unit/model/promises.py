@@ -54,8 +54,11 @@ class Promises:
         new = {h.uid: h for h in after.status.attachments} if after is not None else {}
         name = (after or before).metadata.name
         if after is None:
-            if old and operator:
-                self.broken.append(f"Volume {name} was let go while {ledger.describe(old.values())} held it")
+            if operator:
+                self._require(not old, f"Volume {name} was let go while {ledger.describe(old.values())} held it")
+                live = self._array.reaching(before.handle)
+                void = any(a.handle in live and self._is_void(a) for a in self.attachments.values())
+                self._require(not live or void, f"Volume {name} was let go while it was exported")
             return
         if old.keys() == new.keys():
             return
@@ -139,7 +142,7 @@ class Promises:
         owners = [a for a in self.attachments.values() if a.handle in reaching]
         instances = {a.spec.instance_id for a in owners}
         migration = len(instances) == 1 and None not in instances
-        void = any(a.metadata.uid in self.forced or self.forced & self._had[a.metadata.uid] for a in owners)
+        void = any(map(self._is_void, owners))
         allowed = volume.spec.multi_attach or migration or void
         self._require(len(nodes) < 2 or allowed, f"Volume {volume.metadata.name} is reachable by {sorted(nodes)}")
 
@@ -149,7 +152,7 @@ class Promises:
             self.broken.append(f"nobody ever asked for export {handle}")
             return
         uid = owner.metadata.uid
-        if uid in self.forced or uid in self.unlisted or self.forced & self._had[uid]:
+        if self._is_void(owner) or uid in self.unlisted:
             return
         self._require(self._current(owner) is not None, f"{owner.metadata.name} is gone and its export is live")
         self._require(bool(self._holders(uid)), f"{owner.metadata.name} is exported and no ledger names it")
@@ -243,6 +246,11 @@ class Promises:
 
     def _volumes_by_handle(self) -> dict[str, Volume]:
         return {v.handle: v for v in self.volumes.values()}
+
+    def _is_void(self, attachment: Attachment) -> bool:
+        """Whether somebody tore a finalizer off it, or off a Volume that it has had."""
+        uid = attachment.metadata.uid
+        return uid in self.forced or bool(self.forced & self._had[uid])
 
     def _require(self, holds: bool, otherwise: str) -> None:
         if not holds:

@@ -17,7 +17,7 @@ from unit.model import world
 from unit.model.machine import AnyLife
 from unit.model.virtual_time import LoopClock
 
-_LIVES = 200
+_LIVES = 160
 LIVES = int(os.environ.get("FAIRLEAD_MODEL_LIVES", str(_LIVES)))
 EVENTS = int(os.environ.get("FAIRLEAD_MODEL_EVENTS", "80"))
 SEED = os.environ.get("FAIRLEAD_MODEL_SEED", "1")
