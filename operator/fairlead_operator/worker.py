@@ -37,6 +37,7 @@ _PULSE = 0.2
 """Seconds between looks at the daemon's generation; a look costs no call."""
 
 _CHECK_EVERY = 5.0
+_LEASE_PAUSE = 0.5
 _START_AGAIN = 2.0
 _CAPACITY_STEP = 0.01
 """Share of the total by which free capacity must change before it is worth a write."""
@@ -65,6 +66,8 @@ class BackendWorker:
         self._settings = settings
         self.service: Service | None = None
         self._foreign: tuple[str, ...] = ()
+        # There from the start: an increase can only be seen from a value that was there before.
+        ORPHANS.labels(backend)
 
     def enqueue(self, key: Key, priority: Priority) -> None:
         """Ask for a pass over an object, if this process serves the Backend at present."""
@@ -107,7 +110,10 @@ class BackendWorker:
                 else:
                     await self._reconcile_backend(service)
             except LostLease:
+                # Perhaps for a moment only: a renewal that comes late, and before anybody took the Lease, goes on with
+                # the same tenure, and nobody would look at this key again.
                 _log.warning("%s: %s left alone: the Lease is lost", self.backend, key)
+                raise Again(_LEASE_PAUSE) from None
             except (Conflict, NotFound) as error:
                 raise Again from error
             except KubeError as error:

@@ -1,5 +1,7 @@
 """Two operators, one Backend: the Lease, the fence, the compare-and-swap and the sweep, each where it alone decides."""
 
+import functools
+import itertools
 from collections.abc import Iterator
 
 import pytest
@@ -141,6 +143,34 @@ def test_sigterm_hands_over_without_waiting_for_the_lease(own_backend: OwnBacken
     assert own_backend.lease().spec.holder_identity != held.holder_identity
     wait_for(lambda: own_backend.lease().spec.holder_identity not in ("", held.holder_identity), what="taken over")
     assert own_backend.lease().spec.lease_transitions == held.lease_transitions + 1
+
+
+def test_what_was_left_alone_while_the_lease_had_run_out_is_done_when_it_is_renewed_after_all(
+    own_backend: OwnBackend, cluster: Cluster
+) -> None:
+    """A renewal that comes late and finds the Lease not taken: the same tenure goes on, with all that it left alone."""
+    _, faults = own_backend.start()
+    own_backend.wait_ready()
+    cluster.volume("data", backendName=own_backend.name, multiAttach=True)
+    faults.set("lease.before-renew", "pause")
+    faults.wait_reached("lease.before-renew")
+
+    def left_alone() -> bool:
+        return "left alone: the Lease is lost" in own_backend.log()
+
+    def decided(name: str) -> bool:
+        return left_alone() or condition(cluster.get("Attachment", name) or {}, "Exported") == "True"
+
+    for number in itertools.count():
+        last = f"a{number}"
+        cluster.attach(last, "data", f"{NODE_A}-{number}")
+        wait_for(functools.partial(decided, last), what=f"{last} is exported or left alone")
+        if left_alone():
+            break
+    faults.go("lease.before-renew")
+
+    cluster.wait_exported(last)
+    assert own_backend.log().count("won, epoch") == 1
 
 
 def test_the_ledger_names_the_holder_until_the_node_is_cut_off(own_backend: OwnBackend, cluster: Cluster) -> None:
