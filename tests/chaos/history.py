@@ -154,6 +154,10 @@ class History:
         self.violations: list[str] = []
         self._journal: IO[str] = journal.open("w", buffering=1)
 
+    def close(self) -> None:
+        """End the journal."""
+        self._journal.close()
+
     def note(self, text: str) -> None:
         """Write a line to the journal, with the time as the other logs have it."""
         now = time.time()

@@ -9,6 +9,7 @@ import shutil
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -51,8 +52,9 @@ def installation() -> Iterator[Installation]:
 
 
 @pytest.fixture
-def history(installation: Installation) -> History:
-    return History(installation.folder / "history.log")
+def history(installation: Installation) -> Iterator[History]:
+    with closing(History(installation.folder / "history.log")) as kept:
+        yield kept
 
 
 @pytest.mark.chaos
