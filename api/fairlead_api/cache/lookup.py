@@ -1,8 +1,8 @@
 """Finding a volume or an attachment by id, as the caller may see it.
 
 A hit comes from the mirror. A miss is confirmed by a live list by label, so that what another replica has just created
-is found here too. An administrator's id that two namespaces hold (after a restore, say) is refused, because acting on
-either could be wrong.
+is found here too; an attachment that the mirror shows as not admitted is read live before it is denied. An
+administrator's id that two namespaces hold (after a restore, say) is refused, because acting on either could be wrong.
 """
 
 from typing import Any, TypeVar
@@ -15,6 +15,7 @@ from fairlead_api.protocol.faults import Conflict, NotFound
 from fairlead_api.protocol.validation import is_uuid
 from fairlead_crds import names
 from fairlead_crds.kinds import Attachment, Resource, Volume
+from fairlead_kube import errors as kube
 from fairlead_kube.client import KubeClient
 from fairlead_kube.endpoints import ATTACHMENTS, VOLUMES, Endpoint
 from fairlead_kube.store import Index, Store
@@ -51,9 +52,20 @@ class Lookup:
         """
         mirror = self._mirror
         found = await self._find(caller, attachment_id, ATTACHMENTS, mirror.attachments, mirror.attachments_by_id)
+        if found is not None and not is_admitted(found):
+            # The mirror may be behind what the caller was told elsewhere, and whoever deletes takes a 404 for detached.
+            found = await self._live(found)
         if found is None or not is_admitted(found):
             raise NotFound(f"Volume attachment could not be found with filter: attachment_id = {attachment_id}.")
         return found
+
+    async def _live(self, stale: Attachment) -> Attachment | None:
+        try:
+            found = await self._client.get(ATTACHMENTS, stale.metadata.name, stale.metadata.namespace)
+        except kube.NotFound:
+            return None
+        self._mirror.attachments.apply(found)
+        return found if found.metadata.uid == stale.metadata.uid else None
 
     async def _find(
         self, caller: Caller, id_: str, endpoint: Endpoint[R], store: Store[R], index: Index[R]
