@@ -141,6 +141,27 @@ MUTANTS = (
         ),
         (f"{_TAKEOVER}test_a_takeover_leaves_live_exports_alone_although_its_watch_is_late",),
     ),
+    Mutant(
+        "what was left alone while the Lease was in doubt is forgotten",
+        (Edit(f"{_OPERATOR}/worker.py", "                raise Again(_LEASE_PAUSE) from None\n", ""),),
+        (f"{_TAKEOVER}test_what_was_left_alone_while_the_lease_had_run_out_is_done_when_it_is_renewed_after_all",),
+    ),
+    Mutant(
+        "an operator gives up when the API server is away",
+        (Edit(f"{_OPERATOR}/handlers.py", "error_backoffs = Pauses()", "error_backoffs = (0.2, 0.5, 1, 2, 3)"),),
+        ("tests/integration/test_outage.py",),
+    ),
+    Mutant(
+        "a late mirror denies an attachment",
+        (
+            Edit(
+                "api/fairlead_api/cache/lookup.py",
+                "        if found is not None and not is_admitted(found):\n",
+                "        if found is not None and not found.id:\n",
+            ),
+        ),
+        ("tests/integration/rest/test_rest_lookup.py",),
+    ),
     # What follows is decided by the pure core, so its own tests are enough, and quick.
     Mutant(
         "an instance's attachments are not told from a stranger's",
