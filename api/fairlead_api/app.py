@@ -31,6 +31,8 @@ def create_app(facade: Facade) -> ASGIApp:
         lifespan=_lifespan,
         docs_url=None,
         redoc_url=None,
+        # Its own spans would begin a second trace inside ours, and its records quote what was sent.
+        telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
         # A trailing slash is another path here, and a 404.
         redirect_slashes=False,
         exception_handlers={HTTPException: _unrouted},

@@ -60,6 +60,7 @@ class Stack:
         self._token_lifetime = token_lifetime
         self.processes: dict[str, Component] = {}
         self.data_dirs: dict[str, Path] = {}
+        self.health_ports: dict[str, int] = {}
         self.facade_url = ""
 
     def install(self) -> None:
@@ -118,7 +119,7 @@ class Stack:
             launcher: a program and its arguments that start it, such as one that changes what it sees of the machine.
             wait: whether to wait.
         """
-        port = free_port("127.0.0.1")
+        self.health_ports[name] = port = free_port("127.0.0.1")
         command = [
             *launcher,
             *(sys.executable, "-m", "fairlead_operator.main", "--identity", "devstack", "--log-level", "DEBUG"),

@@ -28,10 +28,8 @@ def probes(runtime: Runtime, *, watch_patience: float, lease_duration: float) ->
         return None
 
     def live() -> str | None:
-        if not runtime.started:
-            return None
-        if not runtime.healthy:
-            return "the planning task has ended"
+        if runtime.ended:
+            return "a task of the operator has ended"
         for lease, election in runtime.elections.items():
             if not election.alive:
                 return f"lease {lease}: nobody campaigns for it any more"

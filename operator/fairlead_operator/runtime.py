@@ -14,6 +14,7 @@ from typing import Any
 from fairlead_crds.kinds import Attachment, Backend, NodeConnector, Resource, Volume
 from fairlead_crds.names import CONTROLLER_LEASE, backend_lease
 from fairlead_kube.client import KubeClient
+from fairlead_kube.endpoints import BACKENDS
 from fairlead_kube.errors import KubeError
 from fairlead_kube.node import Node
 from fairlead_kube.store import Change
@@ -32,6 +33,7 @@ from fairlead_telemetry.api_requests import count_request
 
 _log = logging.getLogger(__name__)
 
+_REACH_AGAIN = 0.5
 _LOOK_EVERY = 10.0
 """Seconds that a watch may owe something before we look ourselves."""
 
@@ -62,6 +64,7 @@ class Runtime:
         self._changes = asyncio.Event()
         self._planner: asyncio.Task[None] | None = None
         self._watchman: asyncio.Task[None] | None = None
+        self._reached = False
         self.view.backends.listen(self._on_backend)
         self.view.volumes.listen(self._on_volume)
         self.view.attachments.listen(self._on_attachment)
@@ -98,13 +101,13 @@ class Runtime:
 
     @property
     def started(self) -> bool:
-        """Whether it campaigns and watches."""
-        return self._planner is not None
+        """Whether it campaigns, and the API server has answered it once."""
+        return self._planner is not None and self._reached
 
     @property
-    def healthy(self) -> bool:
-        """Whether the planning task is alive."""
-        return self._planner is not None and not self._planner.done()
+    def ended(self) -> bool:
+        """Whether a task has ended that never should."""
+        return any(task is not None and task.done() for task in (self._planner, self._watchman))
 
     @property
     def workers(self) -> Mapping[str, BackendWorker]:
@@ -135,7 +138,17 @@ class Runtime:
     # --- which Backends ----------------------------------------------------------------------------------------------
 
     async def _verify_watches(self) -> None:
-        """Ask the API server when a watch seems to owe something: it may be gone, and what is not is learnt by this."""
+        """Ask the API server when a watch seems to owe something: it may be gone, and what is not is learnt by this.
+
+        Before that, ask it for the first time, once: an operator that may serve nothing yet asks nobody else.
+        """
+        while not self._reached:
+            try:
+                await self._client.list(BACKENDS)
+                self._reached = True
+            except KubeError as error:
+                _log.warning("list: %s", error)
+                await asyncio.sleep(_REACH_AGAIN)
         while True:
             await asyncio.sleep(_LOOK_EVERY)
             if max(self.view.watch.lags.values(), default=0.0) > _LOOK_EVERY:
