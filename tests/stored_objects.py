@@ -55,7 +55,7 @@ FULL: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         {
             "observedGeneration": 1, "phase": "Completed", "conditions": [CONDITION], "volumeUID": "u",
             "backendName": "b", "handle": "h", "keyID": "k", "accessMode": "ReadOnly", "initiator": "iqn.x",
-            "host": "node-1", "nodeUID": "n", "secretRef": {"name": "s"},
+            "host": "node-1", "nodeName": "n", "nodeUID": "n", "secretRef": {"name": "s"},
             "connectionInfo": {"driverVolumeType": "iscsi", "data": {"target_lun": 1, "target_iqn": "t", "x": None}},
             "sessions": [{"initiator": "iqn.x", "address": "10.0.0.1"}],
             "reservedAt": CHANGED_AT, "attachedAt": CHANGED_AT, "completedAt": CHANGED_AT, "rejectedAt": CHANGED_AT,

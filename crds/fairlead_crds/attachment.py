@@ -133,6 +133,7 @@ class AttachmentStatus(Model):
     access_mode: AccessMode | None = Field(default=None, description="The mode in force.")
     initiator: str | None = Field(default=None, description="The one initiator admitted.", max_length=255)
     host: str | None = Field(default=None, description="The connector's host.", max_length=255)
+    node_name: str | None = Field(default=None, description="The nodeName that it is exported for.", max_length=253)
     node_uid: str | None = Field(
         default=None, description="metadata.uid of the Node called nodeName, when there is one.", max_length=64
     )

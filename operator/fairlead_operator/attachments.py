@@ -62,8 +62,10 @@ class AttachmentReconciler(Reconciler[AttachmentFacts, Done]):
         if (name := attachment.spec.node_name) is not None:
             found = await view.connector(service.client, name)
             connector, node_unknown = (found.spec.connector, False) if found is not None else (None, True)
-            node = await view.node(service.client, name, known=attachment.status.node_uid)
-            node_gone = _evidence(name, node, attachment.status.node_uid)
+            # The uid that the status tells is that of the node it tells with it.
+            known = attachment.status.node_uid if attachment.status.node_name == name else None
+            node = await view.node(service.client, name, known=known)
+            node_gone = _evidence(name, node, known)
         initiator, flaw = None, None
         if connector:
             try:

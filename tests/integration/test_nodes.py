@@ -126,3 +126,21 @@ def test_a_node_that_is_merely_unreachable_keeps_what_it_has(
     assert kept is not None
     assert condition(kept, "Exported") == "True"
     assert login(access).accepted
+
+
+def test_an_attachment_moves_to_another_node_and_stays(
+    cluster: Cluster, nodes: Nodes, attached: tuple[str, Access]
+) -> None:
+    node, access = attached
+    other = f"{node}-other"
+    nodes.add(other)
+    nodes.connect(other, f"{IQN}-other")
+    cluster.patch("Attachment", "mine", {"spec": {"nodeName": other}})
+    moved = cluster.wait("Attachment", "mine", lambda a: a["status"].get("nodeName") == other, "moved")
+    assert not login(access).accepted
+    assert login(cluster.access(moved, f"{IQN}-other")).accepted
+
+    # The old node's end is nothing to it any more.
+    nodes.delete(node)
+    cluster.volume("later")
+    assert login(cluster.access(moved, f"{IQN}-other")).accepted

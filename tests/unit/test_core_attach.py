@@ -227,8 +227,14 @@ def test_an_unknown_node_is_told() -> None:
 
 
 def test_a_node_whose_connector_object_went_keeps_what_it_has() -> None:
-    item = attachment(node_name="node")
+    item = settled(attachment(node_name="node"), connector=CONNECTOR, initiator="n1")
     assert decide(facts(item, held(), node_unknown=True, export=export())) == steps.Wait()
+
+
+def test_a_move_to_a_node_that_nobody_knows_cuts_the_old_one_off() -> None:
+    exported = settled(attachment(node_name="node"), connector=CONNECTOR, initiator="n1")
+    moved = exported.model_copy(update={"spec": exported.spec.model_copy(update={"node_name": "elsewhere"})})
+    assert isinstance(decide(facts(moved, held(), node_unknown=True, export=export())), steps.Unexport)
 
 
 def test_a_node_that_is_gone_for_good_gives_everything_back() -> None:

@@ -127,13 +127,15 @@ def verdict(attachment: Attachment | None, *, uid: str, generation: int, connect
         return None
     if status.phase is AttachmentPhase.REJECTED:
         return Verdict.REFUSED
+    exported = conditions.find(status.conditions, conditions.EXPORTED)
     if connect:
-        exported = conditions.find(status.conditions, conditions.EXPORTED)
         if exported is not None and exported.reason == Reason.INCOMPLETE_CONNECTOR:
             return Verdict.INCOMPLETE
         if exported is not None and exported.reason in _BACKEND_FAILURES:
             return Verdict.FAILED
-    return Verdict.DONE if is_admitted(attachment) and is_exported(attachment) == connect else None
+    # Unknown is neither: the node may have access still.
+    wanted = conditions.ConditionStatus.TRUE if connect else conditions.ConditionStatus.FALSE
+    return Verdict.DONE if is_admitted(attachment) and exported is not None and exported.status is wanted else None
 
 
 def detached(attachment: Attachment | None, *, uid: str) -> Verdict | None:

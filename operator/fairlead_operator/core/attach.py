@@ -97,7 +97,8 @@ def _export(facts: AttachmentFacts, volume: Volume) -> steps.AttachmentStep:
     if facts.failure is not None:
         return phrases.failing(facts, AttachmentPhase.EXPORTING)
     reserved = not facts.connector
-    if facts.node_unknown and facts.export is not None and not facts.done.unexported:
+    same_node = attachment.status.node_name == attachment.spec.node_name
+    if facts.node_unknown and same_node and facts.export is not None and not facts.done.unexported:
         # Its NodeConnector is gone, which says nothing of the node: what it has, it keeps.
         return steps.Wait()
     refused = facts.node_unknown or facts.connector_flaw is not None
@@ -158,6 +159,7 @@ def _exported(facts: AttachmentFacts, volume: Volume) -> steps.AttachmentStep:
             backend_name=facts.backend,
             handle=attachment.handle,
             key_id=before.key_id or facts.key_id,
+            node_name=attachment.spec.node_name,
             node_uid=facts.node_uid if attachment.spec.node_name is not None else None,
             access_mode=mode,
             initiator=facts.initiator,
@@ -234,6 +236,7 @@ def _unexported(facts: AttachmentFacts, volume: Volume) -> dict[str, Any]:
         "connection_info": None,
         "key_id": None,
         "secret_ref": None,
+        "node_name": None,
         "node_uid": None,
     }
 

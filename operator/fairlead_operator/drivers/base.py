@@ -10,6 +10,7 @@ Rules that every driver obeys, checked by `fairlead_operator.drivers.conformance
 * An export admits exactly one initiator with exactly one set of credentials; nobody else, at no moment of its making.
 * When `remove_export` returns, no session of that export is alive and no new login succeeds.
 * Target names derive from the attachment's handle alone and handles are never reused.
+* A call that was given up without an answer never takes effect after the answer to a later call of the same epoch.
 * After `fence(epoch)` returns, no effect of a call made under an earlier epoch can happen any more.
 """
 

@@ -114,10 +114,11 @@ class Promises:
         """The operator itself asks for the end of an Attachment."""
         status, spec = attachment.status, attachment.spec
         node = self.server.find("nodes", spec.node_name, "") if spec.node_name else None
-        gone = node is None or node.out_of_service or node.metadata.uid != status.node_uid
+        known = status.node_uid if status.node_name == spec.node_name else None
+        gone = node is None or node.out_of_service or (known is not None and node.metadata.uid != known)
         if status.rejected_at is not None:
             self._counts["refused one removed"] += 1
-        elif spec.node_name and gone and (status.node_uid or node is not None):
+        elif spec.node_name and gone and (known or node is not None):
             self._counts["given up with its node"] += 1
         else:
             self._counts["expired"] += 1
@@ -210,7 +211,8 @@ class Promises:
         initiator = self._initiator(attachment)
         if initiator is None:
             # Where only the NodeConnector went, the node keeps what it has.
-            kept = spec.node_name is not None and self._connector(attachment) is None
+            same = spec.node_name is not None and status.node_name == spec.node_name
+            kept = same and self._connector(attachment) is None
             self._require(export is None or kept, f"{name} is reserved and exported")
             return
         if volume.handle not in self._array.volumes:
