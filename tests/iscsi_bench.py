@@ -59,8 +59,13 @@ class TgtBackend:
         """Stop every instance and end tgtd; nothing stays."""
         for driver in self._drivers:
             await driver.stop()
-        await end_tgtd(self.run_folder)
-        assert self.running() == []
+
+        async def ended() -> bool:
+            await end_tgtd(self.run_folder)
+            return self.running() == []
+
+        # One that a test has only just started may not be recognisable as a tgtd at the first look.
+        await eventually(ended, what="no tgtd is left")
 
 
 class IscsiNodes:
