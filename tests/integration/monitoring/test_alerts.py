@@ -5,7 +5,7 @@ fills, an API server that says nothing, slow exports), is left to `tests/unit/te
 """
 
 import os
-import signal
+import socket
 import uuid
 from typing import Any
 
@@ -13,7 +13,6 @@ from kubernetes import client
 
 from cluster import Cluster
 from fairlead_crds import names
-from fairlead_operator.drivers import tgt_process
 from fairlead_operator.drivers import tgt_protocol as tgt
 from fairlead_operator.drivers.iscsi_tgt_parameters import IscsiTgtParameters
 from iscsi import Initiator
@@ -114,11 +113,21 @@ def test_all_passes_are_busy(watched: Any, cluster: Cluster) -> None:
     watched.restart_operator()
 
 
-def test_the_daemon_hangs(watched: Any) -> None:
-    [pid] = tgt_process.find_running(watched.own.data / "run")
-    os.kill(pid, signal.SIGSTOP)
-    fires(watched, "FairleadBackendNotReady", timeout=90)
-    silent(watched, "FairleadBackendNotReady", timeout=120)
+def test_the_daemon_cannot_listen(watched: Any, admin: client.ApiClient) -> None:
+    """The Backend is told a port that somebody else has."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        client.CustomObjectsApi(admin).patch_cluster_custom_object(
+            names.GROUP,
+            names.VERSION,
+            "backends",
+            watched.own.name,
+            {"spec": {"parameters": {"port": taken.getsockname()[1]}}},
+            _content_type="application/merge-patch+json",
+        )
+        fires(watched, "FairleadBackendNotReady", timeout=90)
+    silent(watched, "FairleadBackendNotReady", timeout=90)
 
 
 def test_somebody_else_has_the_lease(watched: Any, admin: client.ApiClient) -> None:
