@@ -81,11 +81,6 @@ MUTANTS = (
             )
 """,
             ),
-            Edit(
-                f"{_OPERATOR}/attachments.py",
-                "from fairlead_operator.core.exports import Wanted",
-                "from fairlead_operator.core.exports import ExportState, Wanted",
-            ),
         ),
         (f"{_TAKEOVER}test_an_export_is_published_only_after_it_was_read_back",),
     ),

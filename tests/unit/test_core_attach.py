@@ -144,6 +144,14 @@ def test_refused_is_refused(of: Volume | None) -> None:
     assert decide(facts(refused(), of)) == steps.Wait(until=NOW + REJECTED_FOR)
 
 
+def test_a_refused_one_answers_to_a_change_of_its_spec_and_stays_refused() -> None:
+    before = refused()
+    generation = before.metadata.generation + 1
+    changed = before.model_copy(update={"metadata": before.metadata.model_copy(update={"generation": generation})})
+    status = status_of(decide(facts(changed, HELD_BY_OTHER)))
+    assert status == before.status.model_copy(update={"observed_generation": generation})
+
+
 def test_a_refused_one_is_removed_after_a_while() -> None:
     assert isinstance(decide(facts(refused(), None, now=NOW + REJECTED_FOR)), steps.Expire)
 

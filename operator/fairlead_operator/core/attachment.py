@@ -3,7 +3,8 @@
 from datetime import timedelta
 
 from fairlead_crds.conditions import Reason
-from fairlead_operator.core import steps
+from fairlead_crds.kinds import AttachmentPhase
+from fairlead_operator.core import phrases, steps
 from fairlead_operator.core.attach import attach
 from fairlead_operator.core.detach import detach
 from fairlead_operator.core.facts import AttachmentFacts, Done, Failure, is_adopted
@@ -31,6 +32,11 @@ def _rejected(facts: AttachmentFacts) -> steps.AttachmentStep:
     assert since is not None
     if facts.export is not None and not facts.done.unexported:
         return steps.Unexport(facts.attachment.handle, "the Attachment was refused")
+    if facts.attachment.status.observed_generation != facts.attachment.metadata.generation:
+        # Refused is refused, whatever the spec says by now; but whoever changed it waits for an answer.
+        kept = facts.attachment.status.conditions
+        if (step := phrases.write(facts, kept, AttachmentPhase.REJECTED, Reason.NOT_ADMITTED)) is not None:
+            return step
     end = since + REJECTED_FOR
     if facts.now >= end:
         return steps.Expire(Reason.NOT_ADMITTED, f"refused at {since:%Y-%m-%dT%H:%M:%SZ}; see condition Admitted")
