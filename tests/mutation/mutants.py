@@ -104,7 +104,7 @@ MUTANTS = (
 """,
             ),
         ),
-        ("tests/integration/test_iscsi_tgt_driver.py",),
+        ("tests/integration/iscsi_tgt/test_iscsi_tgt_conformance.py",),
     ),
     Mutant(
         "no fence at takeover",

@@ -1,6 +1,6 @@
 """The driver iscsi-tgt on a real tgtd with real nodes, by the suite that every driver passes.
 
-What is tgtd's own is in `iscsi_tgt`.
+What is tgtd's own is in the modules beside this one.
 """
 
 from collections.abc import AsyncIterator
