@@ -1,21 +1,12 @@
 """What the API server keeps of each kind, and what it refuses."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from kubernetes import client
 
 from fairlead_crds.kinds import KINDS, Volume
 from plain_requests import JSON_PATCH
 from stored_objects import CONNECTOR, FULL, SMALLEST, Objects
-
-
-@pytest.fixture
-def objects(admin: client.ApiClient, namespace: str) -> Iterator[Objects]:
-    objects = Objects(admin, namespace)
-    yield objects
-    objects.delete_cluster_wide()
 
 
 @pytest.mark.parametrize("kind", KINDS)

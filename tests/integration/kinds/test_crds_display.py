@@ -1,6 +1,5 @@
 """How kubectl finds, shows, selects and explains each kind."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -10,13 +9,6 @@ from fairlead_crds import names
 from fairlead_crds.kinds import KINDS, Attachment, Backend, NodeConnector, Volume
 from plain_requests import Caller
 from stored_objects import API, FULL, Objects
-
-
-@pytest.fixture
-def objects(admin: client.ApiClient, namespace: str) -> Iterator[Objects]:
-    objects = Objects(admin, namespace)
-    yield objects
-    objects.delete_cluster_wide()
 
 
 def test_every_kind_is_found_by_category_and_short_name(admin: client.ApiClient) -> None:
