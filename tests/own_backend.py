@@ -74,11 +74,15 @@ class OwnBackend:
         [control] = [path for path in (self.data / "run").glob("ctl.*") if path.is_socket()]
         return asyncio.run(exchange(control, request, admit=lambda: None))
 
-    def stop(self, data: Path) -> None:
-        """End the operators, and the daemon on a data folder other than the first."""
+    def end_operators(self) -> None:
+        """Ask the operators to end and wait until they have; the daemon and its exports stay."""
         for process in list(self.stack.processes.values()):
             process.terminate()
         self.stack.processes.clear()
+
+    def stop(self, data: Path) -> None:
+        """End the operators, and the daemon on a data folder other than the first."""
+        self.end_operators()
         stop_daemons(data)
 
     def remove(self) -> None:

@@ -22,9 +22,7 @@ def cluster(own_backend: OwnBackend, admin: client.ApiClient, namespace: str) ->
     own_backend.start()
     own_backend.wait_ready()
     yield Cluster(admin, namespace)
-    for process in list(own_backend.stack.processes.values()):
-        process.terminate()
-    own_backend.stack.processes.clear()
+    own_backend.end_operators()
 
 
 @pytest.fixture

@@ -19,9 +19,7 @@ def faults(own_backend: OwnBackend) -> Iterator[Faults]:
     _, faults = own_backend.start(more=("--patience", "1"))
     own_backend.wait_ready()
     yield faults
-    for process in list(own_backend.stack.processes.values()):
-        process.terminate()
-    own_backend.stack.processes.clear()
+    own_backend.end_operators()
 
 
 @pytest.fixture

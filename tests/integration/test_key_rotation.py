@@ -26,9 +26,7 @@ def cluster(own_backend: OwnBackend, admin: client.ApiClient, namespace: str) ->
     cluster = Cluster(admin, namespace)
     yield cluster
     cluster.remove_all()
-    for process in list(own_backend.stack.processes.values()):
-        process.terminate()
-    own_backend.stack.processes.clear()
+    own_backend.end_operators()
 
 
 def test_a_rotation_disturbs_nobody_and_the_old_key_ends_with_its_last_user(

@@ -31,9 +31,7 @@ def cluster(own_backend: OwnBackend, wire: Wire, admin: client.ApiClient, namesp
     cluster = Cluster(admin, namespace)
     yield cluster
     cluster.remove_all()
-    for process in list(own_backend.stack.processes.values()):
-        process.terminate()
-    own_backend.stack.processes.clear()
+    own_backend.end_operators()
 
 
 @pytest.mark.parametrize("starting", [False, True], ids=["running", "starting"])

@@ -22,9 +22,7 @@ MANY = 200
 @pytest.fixture
 def cluster(own_backend: OwnBackend, admin: client.ApiClient, namespace: str) -> Iterator[Cluster]:
     yield Cluster(admin, namespace)
-    for process in list(own_backend.stack.processes.values()):
-        process.terminate()
-    own_backend.stack.processes.clear()
+    own_backend.end_operators()
 
 
 def test_a_restart_over_200_attachments_writes_nothing_and_changes_nothing(

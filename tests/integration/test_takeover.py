@@ -22,9 +22,7 @@ NODE_B = "iqn.2026-11.org.example:node-b"
 @pytest.fixture
 def cluster(own_backend: OwnBackend, admin: client.ApiClient, namespace: str) -> Iterator[Cluster]:
     yield Cluster(admin, namespace)
-    for process in list(own_backend.stack.processes.values()):
-        process.terminate()
-    own_backend.stack.processes.clear()
+    own_backend.end_operators()
 
 
 def derived_access(own_backend: OwnBackend, admin: client.ApiClient, like: Access, handle: str, node: str) -> Access:
