@@ -183,7 +183,7 @@ MUTANTS = (
                 "    if volume is None:\n",
             ),
         ),
-        ("tests/unit/test_core_attach.py",),
+        ("tests/unit/test_core_admission.py",),
     ),
     Mutant(
         "a new host is let in before the old one is out",
@@ -216,7 +216,7 @@ MUTANTS = (
                 "    if False:\n",
             ),
         ),
-        ("tests/unit/test_core_attach.py",),
+        ("tests/unit/test_core_admission.py",),
     ),
     Mutant(
         "a polite detach does not wait",

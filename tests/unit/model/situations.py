@@ -10,6 +10,8 @@ from fairlead_operator.core.exports import ExportState
 from unit.model.objects import BACKEND, NOW, attachment, condition, holder, volume
 
 CONNECTOR = {"initiator": "n1", "host": "h1"}
+MOVED = {"initiator": "n2", "host": "h2"}
+HELD_BY_OTHER = volume(held_by=[holder("other")])
 CONNECTION = ConnectionStatus(driver_volume_type="t", data={"target": "h-a"})
 
 
