@@ -26,6 +26,7 @@ class Mutant:
 
 _OPERATOR = "operator/fairlead_operator"
 _TAKEOVER = "tests/integration/test_takeover.py::"
+_CONFORMANCE = "tests/integration/iscsi_tgt/test_iscsi_tgt_conformance.py"
 
 MUTANTS = (
     Mutant(
@@ -104,7 +105,30 @@ MUTANTS = (
 """,
             ),
         ),
-        ("tests/integration/iscsi_tgt/test_iscsi_tgt_conformance.py",),
+        (_CONFORMANCE,),
+    ),
+    Mutant(
+        "a removed target's name is given to another",
+        (
+            Edit(
+                f"{_OPERATOR}/drivers/iscsi_tgt.py",
+                """        return f"{self._parameters.iqn_prefix}:{_checked(handle, 'attachment')}"
+""",
+                """        slots = self.__dict__.setdefault("slots", {})
+        free = next(n for n in range(99) if n not in slots.values())
+        return f"{self._parameters.iqn_prefix}:slot-{slots.setdefault(handle, free)}"
+""",
+            ),
+            Edit(
+                f"{_OPERATOR}/drivers/iscsi_tgt.py",
+                """        if await self._targets.number(name) is not None:
+            raise""",
+                """        del self.__dict__["slots"][handle]
+        if await self._targets.number(name) is not None:
+            raise""",
+            ),
+        ),
+        (f"{_CONFORMANCE}::TestConformance::test_a_target_s_name_is_never_used_again_for_another",),
     ),
     Mutant(
         "no fence at takeover",

@@ -65,6 +65,12 @@ class Bench:
             ({"initiator": "not an initiator"}, "initiator"),
         ]
 
+    def target_name(self, info: ConnectionInfo) -> str:
+        """The name by which nodes know an export. Override for another protocol than iSCSI."""
+        name = info.data["target_iqn"]
+        assert isinstance(name, str)
+        return name
+
     async def restart_daemon(self, driver: Driver) -> None:
         """Kill the backend's daemon as a crash would. Override, or the tests of it are skipped."""
         pytest.skip("the backend has no daemon that could restart")

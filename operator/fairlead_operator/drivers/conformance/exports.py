@@ -7,7 +7,7 @@ import uuid
 import pytest
 
 from fairlead_operator.drivers.base import AccessMode, BackendVolume, Driver, DriverError
-from fairlead_operator.drivers.conformance.bench import MIB, OTHER_PASSWORD, PASSWORD, Bench
+from fairlead_operator.drivers.conformance.bench import MIB, OTHER_PASSWORD, PASSWORD, Bench, DriverFactory
 from fairlead_operator.drivers.conformance.faults import Faults
 from fairlead_operator.drivers.conformance.nodes import NodeProbe
 
@@ -52,6 +52,26 @@ class ExportRules(Bench):
         assert again == first
         assert neighbour != first
         assert (await self.export_of(driver, handle)).volume_handle == other.handle
+
+    async def test_a_target_s_name_is_never_used_again_for_another(
+        self, driver: Driver, driver_factory: DriverFactory, volume: BackendVolume
+    ) -> None:
+        """A node that still tries the old name must never find another's export there.
+
+        One after another, so that whatever a removal frees would be free for the next; then in reverse order by another
+        process, which knows nothing of the first and must come to the same names.
+        """
+        requests = [self.request(volume) for _ in range(4)]
+        known: dict[str, str] = {}
+        for request in requests:
+            known[request.handle] = self.target_name(await driver.create_export(request))
+            await driver.remove_export(request.handle)
+        async with self.successor(driver_factory, 2) as successor:
+            for request in (self.request(volume), *reversed(requests)):
+                name = self.target_name(await successor.create_export(request))
+                assert known.setdefault(request.handle, name) == name
+                await successor.remove_export(request.handle)
+        assert len(set(known.values())) == len(known)
 
     async def test_another_node_or_password_replaces_the_former(
         self, driver: Driver, volume: BackendVolume, probe: NodeProbe
