@@ -22,6 +22,7 @@ class Reason(enum.StrEnum):
 
     # Backend, Ready
     SERVING = "Serving"
+    NOTHING_EXPORTED = "NothingExported"
     UNKNOWN_DRIVER = "UnknownDriver"
     INVALID_PARAMETERS = "InvalidParameters"
     DRIVER_UNAVAILABLE = "DriverUnavailable"

@@ -41,6 +41,7 @@ _LEASE_PAUSE = 0.5
 _START_AGAIN = 2.0
 _CAPACITY_STEP = 0.01
 """Share of the total by which free capacity must change before it is worth a write."""
+_NOTHING_EXPORTED = "its driver writes down what it should export and exports nothing: for drills only"
 
 
 class BackendWorker:
@@ -326,6 +327,8 @@ class BackendWorker:
             written = await self._writer.status(backend, wanted)
             if service.unready is not None:
                 self._recorder.warn(written, Reason.DRIVER_UNAVAILABLE, service.unready, "Serve")
+            elif service.driver.capabilities.exports_nothing:
+                self._recorder.warn(written, Reason.NOTHING_EXPORTED, _NOTHING_EXPORTED, "Serve")
 
     def _is_ours(self, item: Volume | Attachment) -> bool:
         return item.guarded and item.metadata.labels.get(LABEL_BACKEND) == self.backend
@@ -346,6 +349,8 @@ class BackendWorker:
         if users is not None:
             holds, reason = service.unready is None, Reason.HELD
             message = f"is being deleted and waits for {users}, which stay served; delete those first"
+        elif service.unready is None and capabilities.exports_nothing:
+            holds, reason, message = True, Reason.NOTHING_EXPORTED, _NOTHING_EXPORTED
         elif service.unready is None:
             holds, reason, message = True, Reason.SERVING, f"driver {backend.spec.driver} is at work"
         else:

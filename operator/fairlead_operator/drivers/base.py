@@ -66,6 +66,8 @@ class Capabilities:
     extend: bool = False
     extend_online: bool = False
     """True when a connected node can see the new size without a new login."""
+    exports_nothing: bool = False
+    """True for drills only: no node ever reaches a volume. The Backend's condition Ready and an Event say so."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,7 +105,7 @@ class ExportRequest:
     credentials: Credentials
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Session:
     """A node's live connection to an export."""
 
@@ -111,7 +113,7 @@ class Session:
     address: str
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Export:
     """An export as read back from the backend.
 
@@ -250,6 +252,10 @@ class Driver(abc.ABC):
     @abc.abstractmethod
     async def volume_size(self, handle: str) -> int | None:
         """Size in bytes of the volume as it is on the backend; None when it does not exist."""
+
+    async def volume_sizes(self, handles: Sequence[str]) -> Mapping[str, int | None]:
+        """`volume_size` of many, for a sweep; override where one look at the backend tells them all."""
+        return {handle: await self.volume_size(handle) for handle in handles}
 
     @abc.abstractmethod
     async def delete_volume(self, handle: str) -> None:

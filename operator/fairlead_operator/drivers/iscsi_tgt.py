@@ -9,7 +9,7 @@ many cases, remaking has one, and the only disturbed node is one whose export wa
 
 import asyncio
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, TypeVar
 
 from fairlead_operator.drivers.base import (
@@ -103,6 +103,13 @@ class IscsiTgtDriver(Driver):
     async def volume_size(self, handle: str) -> int | None:
         """Length of the file; None when there is none."""
         return await self._on_file(handle, lambda: self._files.size(handle))
+
+    async def volume_sizes(self, handles: Sequence[str]) -> Mapping[str, int | None]:
+        """Lengths of the files, by one thread."""
+        for handle in handles:
+            _checked(handle, "volume")
+        self._daemon.require()
+        return await asyncio.to_thread(self._files.sizes, handles)
 
     async def delete_volume(self, handle: str) -> None:
         """Delete the file, unless a target has it open."""

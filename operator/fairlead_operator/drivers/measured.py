@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from opentelemetry.trace import SpanKind
@@ -105,6 +105,11 @@ class MeasuredDriver(Driver):
         """See `Driver`."""
         with self._call("volume_size"):
             return await self._inner.volume_size(handle)
+
+    async def volume_sizes(self, handles: Sequence[str]) -> Mapping[str, int | None]:
+        """See `Driver`."""
+        with self._call("volume_sizes"):
+            return await self._inner.volume_sizes(handles)
 
     async def delete_volume(self, handle: str) -> None:
         """See `Driver`."""

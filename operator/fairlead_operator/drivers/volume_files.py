@@ -12,6 +12,7 @@ import contextlib
 import errno
 import os
 import secrets
+from collections.abc import Sequence
 from pathlib import Path
 
 from fairlead_operator.drivers.base import DriverError, DriverUnavailable, OutOfSpace, Stats
@@ -80,6 +81,10 @@ class VolumeFiles:
             return self.path(handle).stat().st_size
         except FileNotFoundError:
             return None
+
+    def sizes(self, handles: Sequence[str]) -> dict[str, int | None]:
+        """`size` of many."""
+        return {handle: self.size(handle) for handle in handles}
 
     def create(self, handle: str, size: int) -> None:
         """Make a volume of `size` bytes that reads as zeros; leave one that is there as it is.
