@@ -10,13 +10,15 @@ STAMP := $(VENV)/.fairlead-setup
 UV := $(BIN)/uv
 LOCK_FLAGS := --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
 	--custom-compile-command "make lock"
-SOURCES := crds kube telemetry operator api devstack tests
+SOURCES := crds kube telemetry operator api devstack bench tests
 # Extra arguments for pytest: make test PYTEST_ARGS="tests/unit -k connector"
 PYTEST_ARGS ?=
 # How long `make chaos` runs, from which seed (empty: another one each time), and whether docs/reliability.md is written.
 CHAOS_SECONDS ?= 180
 CHAOS_SEED ?=
 CHAOS_PUBLISH ?= 1
+# Sections and options of the benchmarks: make bench BENCH_ARGS="--quick floor"
+BENCH_ARGS ?=
 IMAGES_ARGS ?=
 KIND_ARGS ?=
 
@@ -82,6 +84,11 @@ chaos: setup ## random clients and random failures: CHAOS_SECONDS=180 CHAOS_SEED
 	@$(BIN)/python -m fairlead_devstack.provision
 	@CHAOS_SECONDS=$(CHAOS_SECONDS) CHAOS_SEED=$(CHAOS_SEED) CHAOS_PUBLISH=$(CHAOS_PUBLISH) \
 	  $(BIN)/python -m pytest -m chaos tests/chaos $(PYTEST_ARGS)
+
+.PHONY: bench
+bench: setup ## measure against Cinder and against the floor; writes docs/performance.md (as root)
+	@$(BIN)/python -m fairlead_devstack.provision
+	@$(BIN)/python -m fairlead_bench $(BENCH_ARGS)
 
 .PHONY: e2e
 e2e: setup ## the chart on a whole node, with real I/O (as root; it changes the network meanwhile)
