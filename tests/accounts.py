@@ -118,6 +118,15 @@ class Accounts:
                 self.namespace, client.V1RoleBinding(metadata=meta, role_ref=reference, subjects=[subject])
             )
 
+    def bind(self, name: str, cluster_role: str) -> None:
+        """Give an account what a ClusterRole grants, in its namespace."""
+        reference = client.V1RoleRef(api_group="rbac.authorization.k8s.io", kind="ClusterRole", name=cluster_role)
+        subject = client.RbacV1Subject(kind="ServiceAccount", name=name, namespace=self.namespace)
+        meta = client.V1ObjectMeta(name=f"{self.namespace}-{name}-{cluster_role}")
+        client.RbacAuthorizationV1Api(self._api).create_namespaced_role_binding(
+            self.namespace, client.V1RoleBinding(metadata=meta, role_ref=reference, subjects=[subject])
+        )
+
     def revoke(self, name: str) -> None:
         """Take an account's rights in its namespace away."""
         rbac = client.RbacAuthorizationV1Api(self._api)
