@@ -44,6 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(f"no such section: {', '.join(sorted(unknown))}; there are: {', '.join(known)}")
     folder = options.folder or (_CHECKOUT / "dist" / "bench" if options.quick else _CHECKOUT / "docs")
     wanted = [known[name] for name in options.sections] or list(SECTIONS)
+    folder.mkdir(parents=True, exist_ok=True)
     end_on_signals()
     processes.adopt_orphans()
     try:
@@ -53,7 +54,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
             # Read again each time: another bench may have written its section meanwhile.
             results = Results.load(folder / report.FIGURES)
             results.sections[section.name] = run
-            folder.mkdir(parents=True, exist_ok=True)
             results.save(folder / report.FIGURES)
         report.write(folder, SECTIONS, Results.load(folder / report.FIGURES))
     except PackagesMissing as error:

@@ -43,7 +43,7 @@ def tree(roots: Iterable[int], processes: Mapping[int, Usage]) -> set[int]:
 
 
 def cpu_seconds(roots: Iterable[int]) -> float:
-    """Processor time of those processes and all that descend from them, ended ones included once they were waited for."""
+    """Processor time of those processes and all that descend from them, with ended ones that were waited for."""
     processes = table()
     return sum(processes[pid].cpu for pid in tree(roots, processes))
 

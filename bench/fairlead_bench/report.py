@@ -18,11 +18,11 @@ _BEGIN, _END = "<!-- begin: written by make bench -->", "<!-- end: written by ma
 def write(folder: Path, sections: Sequence[Section], results: Results) -> None:
     """Write page and charts into a folder; text outside of the marks is kept."""
     page, charts = folder / _PAGE, folder / _CHARTS
+    charts.mkdir(parents=True, exist_ok=True)
     head, _, rest = (page.read_text() if page.exists() else f"{_BEGIN}\n{_END}\n").partition(_BEGIN)
     runs = [(section, results.sections[section.name]) for section in sections if section.name in results.sections]
     lines = [*_overview(runs), *_machines(runs), *(line for section, run in runs for line in _section(section, run))]
     page.write_text(f"{head}{_BEGIN}\n\n" + "\n".join(lines) + f"\n{_END}{rest.partition(_END)[2]}")
-    charts.mkdir(exist_ok=True)
     drawn = {f"{chart.name}.svg": draw(chart) for _, run in runs for chart in run.result.charts}
     for old in charts.glob("*.svg"):
         if old.name not in drawn:
@@ -34,9 +34,7 @@ def write(folder: Path, sections: Sequence[Section], results: Results) -> None:
 def summary(section: Section, run: Run) -> str:
     """What a section found, for the terminal."""
     lines = [f"{section.title} ({run.disturbance.seconds:.0f} s)"]
-    lines += [
-        f"  {'met   ' if r.met else 'MISSED'} {r.name}: {number(r.value)} ({_goal(r)})" for r in run.result.ratios
-    ]
+    lines += [f"  {_mark(r)} {r.name}: {number(r.value)} ({_goal(r)})" for r in run.result.ratios]
     for table in run.result.tables:
         lines += ["", f"  {table.title}", *(f"    {line}" for line in _plain(table))]
     lines += [f"  note: {note}" for note in run.result.notes]
@@ -49,10 +47,9 @@ def _overview(runs: Sequence[tuple[Section, Run]]) -> Iterator[str]:
     yield from ["### Goals", "", "| ratio | measured | goal | aim | |", "|---|---|---|---|---|"]
     for section, run in runs:
         for ratio in run.result.ratios:
-            mark = "met" if ratio.met else "**missed**"
             aim = "" if ratio.aim is None else number(ratio.aim)
             name = f"[{section.name}](#{_anchor(section.title)}): {ratio.name}"
-            yield f"| {name} | **{number(ratio.value)}** | {ratio.bound} {number(ratio.goal)} | {aim} | {mark} |"
+            yield f"| {name} | **{number(ratio.value)}** | {ratio.bound} {number(ratio.goal)} | {aim} | {_mark(ratio)} |"
     yield ""
 
 
@@ -80,7 +77,8 @@ def _section(section: Section, run: Run) -> Iterator[str]:
     yield from [line for note in run.result.notes for line in (f"- {note}",)]
     yield from [""] if run.result.notes else []
     versions = "".join(f", {name} {version}" for name, version in run.result.versions.items())
-    yield f"Measured {run.at[:16].replace('T', ' ')} UTC at commit `{run.commit}`{versions}. {_disturbance(run.disturbance)}"
+    at = run.at[:16].replace("T", " ")
+    yield f"Measured {at} UTC at commit `{run.commit}`{versions}. {_disturbance(run.disturbance)}"
     yield ""
 
 
@@ -91,6 +89,10 @@ def _disturbance(seen: Disturbance) -> str:
         f"{seen.others:.1f}, the hypervisor took {seen.stolen:.1f} ({seen.share:.1%} of what there was: {verdict}). "
         f"Load average {seen.load_before:g} before, {seen.load_after:g} at the end."
     )
+
+
+def _mark(ratio: Ratio) -> str:
+    return "met" if ratio.met else "**missed**"
 
 
 def _goal(ratio: Ratio) -> str:
