@@ -8,8 +8,8 @@ from typing import Any, Generic, TypeVar
 from fairlead_crds.kinds import Resource
 from fairlead_kube.client import KubeClient
 from fairlead_kube.endpoints import Endpoint
-from fairlead_kube.errors import Gone, KubeError
-from fairlead_kube.store import Store
+from fairlead_kube.errors import Forbidden, Gone, KubeError
+from fairlead_kube.store import Store, version_of
 
 R = TypeVar("R", bound=Resource[Any, Any])
 
@@ -18,12 +18,21 @@ _LONGEST_BACKOFF = 5.0
 
 
 class Reflector(Generic[R]):
-    """Mirrors one kind into a store."""
+    """Mirrors one kind, in one namespace or (empty) in all, into a store."""
 
-    def __init__(self, client: KubeClient, endpoint: Endpoint[R], store: Store[R], *, label_selector: str = "") -> None:
+    def __init__(
+        self,
+        client: KubeClient,
+        endpoint: Endpoint[R],
+        store: Store[R],
+        *,
+        namespace: str = "",
+        label_selector: str = "",
+    ) -> None:
         self._client = client
         self._endpoint = endpoint
         self._store = store
+        self._namespace = namespace
         self._selector = label_selector
         self._heard = 0.0
         self.plural = endpoint.plural
@@ -42,7 +51,8 @@ class Reflector(Generic[R]):
             try:
                 if not version:
                     version = await self._list()
-                async for kind, body in self._client.watch(self._endpoint, version, label_selector=self._selector):
+                changes = self._client.watch(self._endpoint, version, self._namespace, label_selector=self._selector)
+                async for kind, body in changes:
                     version = body["metadata"]["resourceVersion"]
                     self._heard = time.monotonic()
                     backoff = 0.1
@@ -53,13 +63,16 @@ class Reflector(Generic[R]):
             except Gone:
                 version = ""
             except KubeError as error:
+                if isinstance(error, Forbidden):
+                    # The namespace may be gone, and our rights with it; a list tells.
+                    version = ""
                 _log.warning("watch of %s: %s; again in %.1f s", self._endpoint.plural, error, backoff)
                 await asyncio.sleep(backoff)
                 backoff = min(backoff * 2, _LONGEST_BACKOFF)
 
     async def _list(self) -> str:
-        listing = await self._client.list(self._endpoint, label_selector=self._selector)
-        self._store.replace(listing.items, listing.resource_version)
+        listing = await self._client.list(self._endpoint, self._namespace, label_selector=self._selector)
+        self._store.replace(listing.items, listing.resource_version, namespace=self._namespace)
         self._heard = time.monotonic()
         self.synced.set()
         return listing.resource_version
@@ -67,6 +80,6 @@ class Reflector(Generic[R]):
     def _take(self, kind: str, body: Any) -> None:
         item = self._endpoint.parse(body)
         if kind == "DELETED":
-            self._store.remove(item)
+            self._store.remove(item, version=version_of(item))
         else:
             self._store.apply(item)

@@ -74,7 +74,7 @@ class Store(Generic[R]):
 
     def __init__(self) -> None:
         self._objects: dict[Key, R] = {}
-        self._tombstones: OrderedDict[str, None] = OrderedDict()
+        self._tombstones: OrderedDict[str, int | None] = OrderedDict()
         self._listeners: list[Callable[[Change[R]], None]] = []
         self._waiters: dict[Key, set[asyncio.Event]] = defaultdict(set)
 
@@ -104,7 +104,9 @@ class Store(Generic[R]):
         """Take in a version of an object; False when it is not newer than what we have."""
         key = key_of(item)
         if item.metadata.uid in self._tombstones:
-            return False
+            until = self._tombstones[item.metadata.uid]
+            if until is None or version_of(item) <= until:
+                return False
         before = self._objects.get(key)
         if item.deleting and not item.metadata.finalizers:
             # The answer to removing the last finalizer: the API server has already forgotten the object. It carries
@@ -117,21 +119,38 @@ class Store(Generic[R]):
         self._notify(key, Change(before, item))
         return True
 
-    def remove(self, item: R) -> bool:
-        """Forget an object for good; False when another object of that name has taken its place, or it was unknown."""
-        self._tombstones[item.metadata.uid] = None
-        if len(self._tombstones) > _TOMBSTONES:
-            self._tombstones.popitem(last=False)
+    def remove(self, item: R, *, version: int | None = None) -> bool:
+        """Forget an object; False when there is something newer of that name, or it was unknown.
+
+        Args:
+            item: the object.
+            version: as of which it is gone from what we look at. A filtered watch also says of an object that it is
+                gone when only its labels changed, so a later version may come back. None: it is gone for good.
+        """
         key = key_of(item)
         before = self._objects.get(key)
+        if before is not None and version is not None and version_of(before) > version:
+            return False
+        self._tombstones[item.metadata.uid] = version
+        if len(self._tombstones) > _TOMBSTONES:
+            self._tombstones.popitem(last=False)
         if before is None or before.metadata.uid != item.metadata.uid:
             return False
         del self._objects[key]
         self._notify(key, Change(before, None))
         return True
 
-    def replace(self, items: Iterable[R], resource_version: str) -> None:
-        """Take a whole list as the truth of its moment: what is not in it and is not newer is gone."""
+    def replace(
+        self, items: Iterable[R], resource_version: str, *, among: Callable[[R], bool] = lambda _: True
+    ) -> None:
+        """Take a list as the truth of its moment: what is not in it and is not newer is gone.
+
+        Args:
+            items: what was listed.
+            resource_version: of the list.
+            among: of which objects it tells, when it was filtered or of one namespace; others stay as they are.
+        """
+        moment = int(resource_version)
         listed: set[Key] = set()
         for item in items:
             listed.add(key_of(item))
@@ -140,8 +159,8 @@ class Store(Generic[R]):
                 self.remove(known)
             self.apply(item)
         for key, item in list(self._objects.items()):
-            if key not in listed and version_of(item) <= int(resource_version):
-                self.remove(item)
+            if key not in listed and version_of(item) <= moment and among(item):
+                self.remove(item, version=moment)
 
     async def wait(self, name: str, namespace: str, done: Callable[[R | None], bool]) -> R | None:
         """Return the object as soon as `done(object)` is true (None stands for an object that is not there)."""

@@ -107,6 +107,26 @@ def test_a_list_that_lacks_an_object_ends_it_for_good(store: Store[Attachment]) 
     assert not store.apply(item(version=4))
 
 
+def test_a_filtered_list_tells_only_of_what_the_filter_lets_through(store: Store[Attachment]) -> None:
+    store.apply(item("mine", version=3))
+    store.apply(item("other", version=3))
+    store.replace([], "10", among=lambda a: a.metadata.name == "mine")
+    assert versions(store) == {"other": 3}
+
+
+def test_what_left_a_filtered_watch_comes_back_with_a_later_version_only(store: Store[Attachment]) -> None:
+    """Its label changed and changed back: the watch says that it is gone, and then that it is new."""
+    store.apply(item(version=3))
+    store.remove(item(version=7), version=7)
+    late = store.apply(item(version=5))
+    assert (late, store.apply(item(version=8)), versions(store)) == (False, True, {"a": 8})
+
+
+def test_an_end_that_is_older_than_what_we_know_ends_nothing(store: Store[Attachment]) -> None:
+    store.apply(item(version=8))
+    assert (store.remove(item(version=7), version=7), versions(store)) == (False, {"a": 8})
+
+
 def test_a_list_with_a_namesake_ends_the_old_one(store: Store[Attachment]) -> None:
     store.apply(item(version=3))
     store.replace([item(version=8, uid="another")], "10")
