@@ -64,7 +64,7 @@ async def serve(settings: Settings) -> None:
     listener = _listen(settings)
     address, port = listener.getsockname()[:2]
     async with (
-        await KubeClient.from_environment(on_answer=count_request) as client,
+        await KubeClient.from_environment(on_answer=count_request, namespaces=settings.namespaces) as client,
         _reporting(settings, facade := Facade.build(client, settings)),
     ):
         config = uvicorn.Config(

@@ -14,6 +14,7 @@ from fairlead_api.identity.reviews import KubernetesOptions
 from fairlead_api.transport import options as transport
 from fairlead_api.transport.options import TransportOptions
 from fairlead_crds import names
+from fairlead_kube import scope
 from fairlead_telemetry.options import ReportingOptions, add_options, reporting_options
 
 _TRUE: Final = frozenset({"1", "true", "yes", "on"})
@@ -34,6 +35,7 @@ class Settings:
         transport: TLS and limits.
         allow_insecure_noauth: serve `noauth` to other machines than this one, all the same.
         export_timeout: seconds that an answer of the operator is waited for.
+        namespaces: that projects may be; empty: all.
         system_namespace: where the Backends' keys are.
         default_project: the project of a caller that names none.
         create_namespaces: make the namespace of a project that is seen for the first time.
@@ -51,6 +53,7 @@ class Settings:
     transport: TransportOptions = field(default_factory=TransportOptions)
     allow_insecure_noauth: bool = False
     export_timeout: float = 30.0
+    namespaces: tuple[str, ...] = ()
     system_namespace: str = names.SYSTEM_NAMESPACE
     default_project: str = "default"
     create_namespaces: bool = True
@@ -79,6 +82,7 @@ class Settings:
             transport=transport.transport_options(found),
             allow_insecure_noauth=found.allow_insecure_noauth,
             export_timeout=found.export_timeout,
+            namespaces=found.namespaces,
             system_namespace=found.system_namespace,
             default_project=found.default_project,
             create_namespaces=_create_namespaces(found),
@@ -89,6 +93,8 @@ class Settings:
         missing = auth.complaint(settings.auth_mode, settings.keystone, environment)
         if missing is not None:
             parser.error(missing)
+        if settings.namespaces and settings.create_namespaces:
+            parser.error("--create-namespaces makes other namespaces than those of --namespaces; leave one of them out")
         if settings.auth_mode == auth.NOAUTH and not settings.is_loopback and not settings.allow_insecure_noauth:
             parser.error(
                 f"auth mode noauth makes everybody an administrator, so it is served on loopback only; {found.host} is "
@@ -152,13 +158,14 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
         metavar="SECONDS",
         help="how long an answer of the operator is waited for (default: 30)",
     )
+    scope.add_option(parser, environment.get("FAIRLEAD_NAMESPACES", ""))
     text("--system-namespace", names.SYSTEM_NAMESPACE, "where the Backends' keys are")
     text("--default-project", "default", "project of a caller that names none")
     flag(
         "--create-namespaces",
         None,
-        "make the namespace of a project that is seen for the first time (default: yes, but not with auth mode "
-        "kubernetes, where making namespaces is RBAC's to permit)",
+        "make the namespace of a project that is seen for the first time (default: yes, but not with --namespaces, nor "
+        "with auth mode kubernetes, where making namespaces is RBAC's to permit)",
     )
     text("--public-endpoint", None, "scheme and host that links name, such as https://volume.example.org")
     add_options(parser, lambda name: environment.get(f"FAIRLEAD_{name}", ""))
@@ -173,7 +180,7 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
 
 def _create_namespaces(found: argparse.Namespace) -> bool:
     asked: bool | None = found.create_namespaces
-    return found.auth_mode != auth.KUBERNETES if asked is None else asked
+    return found.auth_mode != auth.KUBERNETES and not found.namespaces if asked is None else asked
 
 
 def _boolean(name: str, value: str | None, fallback: bool | None) -> bool | None:

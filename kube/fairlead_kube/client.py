@@ -20,8 +20,8 @@ import pydantic_core
 from kubernetes.aio import config as kube_config
 from kubernetes.aio.client import Configuration
 
-from fairlead_kube.endpoints import Endpoint
-from fairlead_kube.errors import KubeError, Unavailable, from_status
+from fairlead_kube.endpoints import NAMESPACES, Endpoint
+from fairlead_kube.errors import Forbidden, KubeError, Unavailable, from_status
 
 T = TypeVar("T")
 
@@ -45,11 +45,23 @@ class Listing(Generic[T]):
 
 
 class KubeClient:
-    """Talks to one API server as one identity. Use as an async context manager."""
+    """Talks to one API server as one identity. Use as an async context manager.
+
+    Attributes:
+        namespaces: those that this client is held to, because it has rights in no others; empty: none in particular.
+    """
+
+    namespaces: tuple[str, ...] = ()
 
     def __init__(
-        self, configuration: Configuration, *, connections: int = 64, on_answer: OnAnswer | None = None
+        self,
+        configuration: Configuration,
+        *,
+        connections: int = 64,
+        on_answer: OnAnswer | None = None,
+        namespaces: tuple[str, ...] = (),
     ) -> None:
+        self.namespaces = namespaces
         self._configuration = configuration
         self._on_answer = on_answer
         context = ssl.create_default_context(cafile=configuration.ssl_ca_cert, cadata=configuration.ca_cert_data)
@@ -65,7 +77,9 @@ class KubeClient:
         self._session: aiohttp.ClientSession | None = None
 
     @classmethod
-    async def from_environment(cls, *, connections: int = 64, on_answer: OnAnswer | None = None) -> Self:
+    async def from_environment(
+        cls, *, connections: int = 64, on_answer: OnAnswer | None = None, namespaces: tuple[str, ...] = ()
+    ) -> Self:
         """Configure from `$KUBECONFIG`, the pod's ServiceAccount, or the user's own kubeconfig, in this order.
 
         Raises:
@@ -79,7 +93,7 @@ class KubeClient:
             await _load(kube_config.load_incluster_config, client_configuration=configuration)
         else:
             await _load(kube_config.load_kube_config, client_configuration=configuration)
-        return cls(configuration, connections=connections, on_answer=on_answer)
+        return cls(configuration, connections=connections, on_answer=on_answer, namespaces=namespaces)
 
     @classmethod
     async def from_kubeconfig(cls, path: Path | str, *, connections: int = 64) -> Self:
@@ -161,12 +175,37 @@ class KubeClient:
         """Read all objects live, page by page, as of one moment.
 
         A list so long that its pages expire (410) is read again in one piece by the caller's retry.
+
+        Of a client that is held to namespaces, all objects are those in them, each namespace as of a moment of its own;
+        the listing's version is then the oldest of them.
         """
         params = {"limit": str(page)}
         if label_selector:
             params["labelSelector"] = label_selector
         if field_selector:
             params["fieldSelector"] = field_selector
+        if namespace or not endpoint.namespaced or not self.namespaces:
+            return await self._list(endpoint, namespace, params)
+        listings = [await self._list(endpoint, each, params) for each in self.namespaces]
+        oldest = min((listing.resource_version for listing in listings), key=int)
+        return Listing([item for listing in listings for item in listing.items], oldest)
+
+    async def _list(self, endpoint: Endpoint[T], namespace: str, params: Mapping[str, str]) -> Listing[T]:
+        try:
+            return await self._list_pages(endpoint, namespace, dict(params))
+        except Forbidden:
+            # A namespace that goes takes our rights in it along, and everything else in it.
+            if namespace in self.namespaces and (gone_as_of := await self._gone_as_of(namespace)) is not None:
+                return Listing((), gone_as_of)
+            raise
+
+    async def _gone_as_of(self, namespace: str) -> str | None:
+        """Return the version as of which there is no such namespace; None: there is one."""
+        name = {"fieldSelector": f"metadata.name={namespace}"}
+        found = await self._list_pages(NAMESPACES, "", name)
+        return None if found.items else found.resource_version
+
+    async def _list_pages(self, endpoint: Endpoint[T], namespace: str, params: dict[str, str]) -> Listing[T]:
         items: list[T] = []
         while True:
             answer = await self.request("GET", endpoint.path(namespace), params=params, timeout=60)

@@ -72,10 +72,13 @@ class Reflector(Generic[R]):
 
     async def _list(self) -> str:
         listing = await self._client.list(self._endpoint, self._namespace, label_selector=self._selector)
-        self._store.replace(listing.items, listing.resource_version, namespace=self._namespace)
+        self._store.replace(listing.items, listing.resource_version, among=self._mirrors)
         self._heard = time.monotonic()
         self.synced.set()
         return listing.resource_version
+
+    def _mirrors(self, item: R) -> bool:
+        return self._namespace in ("", item.metadata.namespace)
 
     def _take(self, kind: str, body: Any) -> None:
         item = self._endpoint.parse(body)

@@ -25,14 +25,16 @@ from fairlead_telemetry.tracing import TracingUnavailable, exporting
 
 async def run(settings: Settings) -> None:
     """Run until a signal asks to stop; then finish what is under way and release the Leases."""
-    async with await KubeClient.from_environment(on_answer=count_request) as client:
+    async with await KubeClient.from_environment(on_answer=count_request, namespaces=settings.namespaces) as client:
         runtime = Runtime(settings, client)
         REGISTRY.register(Observation(runtime, patience=settings.patience))
         async with serving(*_side_ports(settings, runtime)), _declaring(client, settings):
             await kopf.operator(
                 registry=make_registry(runtime),
                 settings=make_settings(),
-                clusterwide=True,
+                # The kinds that are the cluster's are watched either way.
+                clusterwide=not settings.namespaces,
+                namespaces=settings.namespaces,
                 standalone=True,
                 # Of no use without peering; but kopf would look for the user's name, which a container's user has not.
                 identity=settings.identity,  # type: ignore[arg-type]  # kopf's type of it is not public

@@ -53,7 +53,7 @@ class Runtime:
     def __init__(self, settings: Settings, client: KubeClient) -> None:
         self._settings = settings
         self._client = client
-        self.view = View()
+        self.view = View(settings.namespaces)
         self._writer = Writer(client, self.view)
         self._recorder = Recorder(client)
         self._served: dict[str, _Served] = {}

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from fairlead_crds.names import SYSTEM_NAMESPACE
+from fairlead_kube import scope
 from fairlead_operator.lease import LeaseTiming
 from fairlead_telemetry.options import ReportingOptions, add_options, reporting_options
 
@@ -21,6 +22,7 @@ class Settings:
         backends_from: folder of Backends to apply at start; None: none.
         controller: whether to campaign for the objects that belong to no Backend.
         controller_only: serve no Backend at all.
+        namespaces: whose objects to serve; empty: all.
         identity: who holds a Backend, as its status shows it; stable across restarts (pod or host name).
         system_namespace: where Leases and backend keys live.
         lease: timing of the Leases.
@@ -38,6 +40,7 @@ class Settings:
     backends_from: Path | None = None
     controller: bool = True
     controller_only: bool = False
+    namespaces: tuple[str, ...] = ()
     identity: str = ""
     system_namespace: str = SYSTEM_NAMESPACE
     lease: LeaseTiming = field(default_factory=LeaseTiming)
@@ -62,6 +65,7 @@ class Settings:
             backends_from=given.backends_from,
             controller=not given.no_controller,
             controller_only=given.controller_only,
+            namespaces=given.namespaces,
             identity=given.identity,
             system_namespace=given.system_namespace,
             lease=LeaseTiming(
@@ -115,6 +119,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--no-controller", action="store_true", help="leave objects that belong to no Backend to another process"
     )
+    scope.add_option(parser, env("NAMESPACES", ""))
     parser.add_argument(
         "--identity",
         default=env("IDENTITY", socket.gethostname()),

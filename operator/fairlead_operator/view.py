@@ -9,7 +9,7 @@ from fairlead_kube.client import KubeClient
 from fairlead_kube.endpoints import ATTACHMENTS, BACKENDS, NODE_CONNECTORS, NODES, VOLUMES, Endpoint
 from fairlead_kube.errors import NotFound
 from fairlead_kube.node import Node
-from fairlead_kube.store import Change, Store, version_of
+from fairlead_kube.store import Change, Store
 from fairlead_operator.watch_check import WatchCheck
 
 R = TypeVar("R", bound=Resource[Any, Any])
@@ -29,8 +29,8 @@ class Key(NamedTuple):
 class View:
     """What this process knows of the cluster. Fed by kopf's events, by lists and by the answers to our own writes."""
 
-    def __init__(self) -> None:
-        self.watch = WatchCheck()
+    def __init__(self, namespaces: tuple[str, ...] = ()) -> None:
+        self.watch = WatchCheck(by_namespace=bool(namespaces))
         self.backends: Store[Backend] = Store()
         self.volumes: Store[Volume] = Store()
         self.attachments: Store[Attachment] = Store()
@@ -100,10 +100,7 @@ class View:
     async def _relist(self, client: KubeClient, endpoint: Endpoint[R], store: Store[R]) -> None:
         listing = await client.list(endpoint)
         store.replace(listing.items, listing.resource_version)
-        if listing.items:
-            newest = max(listing.items, key=version_of)
-            self.watch.owed(newest)
-            self.watch.settled(newest.plural, version_of(newest))
+        self.watch.listed(listing.items)
 
     async def volume(self, client: KubeClient, name: str, namespace: str) -> Volume | None:
         """Return the Volume; a miss is confirmed by a live read."""

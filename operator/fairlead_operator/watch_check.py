@@ -5,12 +5,15 @@ and every list shows us versions that the watch must show too: what it owes for 
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from fairlead_crds.kinds import Resource
 from fairlead_kube.store import version_of
+
+_Watch = tuple[str, str]
+"""The kind, and the namespace where each has a watch of its own."""
 
 
 @dataclass(frozen=True)
@@ -20,40 +23,52 @@ class _Debt:
 
 
 class WatchCheck:
-    """What the watches owe, by kind."""
+    """What the watches owe. There is one of each kind, or (`by_namespace`) of each kind and namespace."""
 
-    def __init__(self) -> None:
-        self._told: dict[str, int] = {}
+    def __init__(self, *, by_namespace: bool = False) -> None:
+        self._by_namespace = by_namespace
+        self._told: dict[_Watch, int] = {}
         self._told_at: dict[str, float] = {}
-        self._debts: dict[str, _Debt] = {}
+        self._debts: dict[_Watch, _Debt] = {}
 
     def told(self, item: Resource[Any, Any]) -> None:
         """Take in what a watch delivered."""
-        kind, version = item.plural, version_of(item)
-        self._told_at[kind] = time.time()
-        self._told[kind] = told = max(version, self._told.get(kind, 0))
-        debt = self._debts.get(kind)
+        watch, version = self._watch_of(item), version_of(item)
+        self._told_at[item.plural] = time.time()
+        self._told[watch] = told = max(version, self._told.get(watch, 0))
+        debt = self._debts.get(watch)
         if debt is not None and told >= debt.version:
-            del self._debts[kind]
+            del self._debts[watch]
 
     def owed(self, item: Resource[Any, Any]) -> None:
         """Take in a version that we know to exist; the oldest debt is the one that counts."""
-        kind, version = item.plural, version_of(item)
-        if version > self._told.get(kind, 0):
-            self._debts.setdefault(kind, _Debt(version, time.monotonic()))
+        watch, version = self._watch_of(item), version_of(item)
+        if version > self._told.get(watch, 0):
+            self._debts.setdefault(watch, _Debt(version, time.monotonic()))
 
-    def settled(self, kind: str, newest: int) -> None:
-        """Take in the newest version that there is: an object that is gone is owed no more."""
-        debt = self._debts.get(kind)
-        if debt is not None and newest <= self._told.get(kind, 0):
-            del self._debts[kind]
+    def listed(self, items: Iterable[Resource[Any, Any]]) -> None:
+        """Take in all that there is: the newest of it is owed, and an object that is gone is owed no more."""
+        newest: dict[_Watch, Resource[Any, Any]] = {}
+        for item in items:
+            watch = self._watch_of(item)
+            if watch not in newest or version_of(item) > version_of(newest[watch]):
+                newest[watch] = item
+        for watch, item in newest.items():
+            self.owed(item)
+            if watch in self._debts and version_of(item) <= self._told.get(watch, 0):
+                del self._debts[watch]
+
+    def _watch_of(self, item: Resource[Any, Any]) -> _Watch:
+        return item.plural, item.metadata.namespace if self._by_namespace else ""
 
     @property
     def lags(self) -> Mapping[str, float]:
         """Seconds for which each kind's watch has owed something; kinds that owe nothing: 0."""
         now = time.monotonic()
-        owing = {kind: now - debt.since for kind, debt in self._debts.items()}
-        return {**dict.fromkeys(self._told, 0.0), **owing}
+        lags = {kind: 0.0 for kind, _ in self._told}
+        for (kind, _), debt in self._debts.items():
+            lags[kind] = max(lags.get(kind, 0.0), now - debt.since)
+        return lags
 
     @property
     def last_events(self) -> Mapping[str, float]:

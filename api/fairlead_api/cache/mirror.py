@@ -46,9 +46,10 @@ class Mirror:
         self.volumes_in_order = Ordering(self.volumes)
         self.attachments_in_order = Ordering(self.attachments)
         self.ended = False
+        namespaces = client.namespaces or ("",)
         self._reflectors: tuple[Reflector[Any], ...] = (
-            Reflector(client, VOLUMES, self.volumes),
-            Reflector(client, ATTACHMENTS, self.attachments),
+            *(Reflector(client, VOLUMES, self.volumes, namespace=each) for each in namespaces),
+            *(Reflector(client, ATTACHMENTS, self.attachments, namespace=each) for each in namespaces),
             Reflector(client, BACKENDS, self.backends),
             Reflector(client, NAMESPACES, self.namespaces),
         )
@@ -87,12 +88,19 @@ class Mirror:
 
     @property
     def last_heard(self) -> Mapping[str, float]:
-        """When each resource's watch was last heard of, in Unix time; 0: never."""
-        now = time.time()
-        return {reflector.plural: max(0.0, now - reflector.age) for reflector in self._reflectors}
+        """When each resource's (quietest) watch was last heard of, in Unix time; 0: never."""
+        now, ages = time.time(), dict[str, float]()
+        for reflector in self._reflectors:
+            ages[reflector.plural] = max(reflector.age, ages.get(reflector.plural, 0.0))
+        return {plural: max(0.0, now - age) for plural, age in ages.items()}
 
     @property
     def counts(self) -> Mapping[str, int]:
         """How many objects of each resource are known."""
-        stores: tuple[Sized, ...] = (self.volumes, self.attachments, self.backends, self.namespaces)
-        return {reflector.plural: len(store) for reflector, store in zip(self._reflectors, stores, strict=True)}
+        stores: Mapping[str, Sized] = {
+            VOLUMES.plural: self.volumes,
+            ATTACHMENTS.plural: self.attachments,
+            BACKENDS.plural: self.backends,
+            NAMESPACES.plural: self.namespaces,
+        }
+        return {plural: len(store) for plural, store in stores.items()}

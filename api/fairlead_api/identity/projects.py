@@ -1,7 +1,8 @@
 """Projects are namespaces.
 
 The label `fairlead.dev/project-id` says which project a namespace is; without it the namespace's own name does. Two
-namespaces with one label are refused, naming both, because no answer would be right.
+namespaces with one label are refused, naming both, because no answer would be right. Namespaces that the facade is not
+to serve are no projects.
 """
 
 import contextlib
@@ -71,7 +72,7 @@ class Projects:
         Raises:
             Conflict: several namespaces carry the project's label.
         """
-        labelled = sorted(item.metadata.name for item in self._labelled.get(project))
+        labelled = sorted(item.metadata.name for item in self._labelled.get(project) if self._serves(item))
         if len(labelled) > 1:
             raise Conflict(
                 f"Project {project} is ambiguous: namespaces {' and '.join(labelled)} both carry the label "
@@ -80,7 +81,12 @@ class Projects:
         if labelled:
             return labelled[0]
         own = self._store.get(project)
-        return project if own is not None and names.LABEL_PROJECT not in own.metadata.labels else None
+        if own is None or names.LABEL_PROJECT in own.metadata.labels or not self._serves(own):
+            return None
+        return project
+
+    def _serves(self, namespace: Namespace) -> bool:
+        return not self._client.namespaces or namespace.metadata.name in self._client.namespaces
 
     async def find(self, project: str) -> str | None:
         """Return the project's namespace, asking the API server when the cache has none; None: there is none."""
