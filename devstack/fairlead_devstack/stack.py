@@ -17,6 +17,7 @@ from typing import Any
 from kubernetes import client
 
 from fairlead_crds import names
+from fairlead_crds.kinds import Backend, Resource
 from fairlead_devstack.api_client import connect
 from fairlead_devstack.apply import apply_objects, documents
 from fairlead_devstack.component import Component
@@ -74,12 +75,19 @@ class Stack:
                 self.control_plane.kubeconfig,
                 namespace=names.SYSTEM_NAMESPACE,
                 name=account,
-                path=self._kubeconfig(account),
+                path=self.kubeconfig_of(account),
                 expiration_seconds=self._token_lifetime,
             )
 
-    def add_backend(self, name: str, *, default: bool = False, parameters: Mapping[str, Any] | None = None) -> Path:
-        """Create or change a Backend on real iSCSI targets below `folder`.
+    def add_backend(
+        self,
+        name: str,
+        *,
+        default: bool = False,
+        driver: str = "iscsi-tgt",
+        parameters: Mapping[str, Any] | None = None,
+    ) -> Path:
+        """Create or change a Backend with its data below `folder`; on real iSCSI targets unless told otherwise.
 
         Returns:
             Its data folder.
@@ -87,14 +95,15 @@ class Stack:
         data = self.folder / name
         data.mkdir(parents=True, exist_ok=True)
         self.data_dirs[name] = data
+        port = {"port": free_port("127.0.0.1")} if driver == "iscsi-tgt" else {}
         body = {
             "apiVersion": names.API_VERSION,
             "kind": "Backend",
             "metadata": {"name": name},
             "spec": {
-                "driver": "iscsi-tgt",
+                "driver": driver,
                 "default": default,
-                "parameters": {"dataDir": str(data), "port": free_port("127.0.0.1"), **(parameters or {})},
+                "parameters": {"dataDir": str(data), **port, **(parameters or {})},
             },
         }
         with connect(self.control_plane.kubeconfig) as api:
@@ -157,7 +166,7 @@ class Stack:
     ) -> Component:
         environment = {
             **os.environ,
-            "KUBECONFIG": str(self._kubeconfig(account)),
+            "KUBECONFIG": str(self.kubeconfig_of(account)),
             "PYTHONUNBUFFERED": "1",
             # Their logs are files, but people read them.
             "FAIRLEAD_LOG_FORMAT": "text",
@@ -178,7 +187,8 @@ class Stack:
             component.wait_ready()
         return component
 
-    def _kubeconfig(self, account: str) -> Path:
+    def kubeconfig_of(self, account: str) -> Path:
+        """The kubeconfig of one of the two ServiceAccounts."""
         return self.folder / f"{account}.kubeconfig"
 
     @property
@@ -211,13 +221,35 @@ def wait_for_backend(api: client.ApiClient, name: str, *, timeout: float = 60.0)
     Raises:
         TimeoutError: it is not; the message has its conditions.
     """
+    wait_for_condition(api, Backend, name, "Ready", timeout=timeout)
+
+
+def wait_for_condition(
+    api: client.ApiClient,
+    kind: type[Resource[Any, Any]],
+    name: str,
+    condition: str,
+    *,
+    namespace: str = "",
+    timeout: float = 60.0,
+) -> Any:
+    """Wait until a condition of an object is True, and return the object.
+
+    Raises:
+        TimeoutError: it is not; the message has its conditions.
+    """
     objects = client.CustomObjectsApi(api)
+    kinds = (names.GROUP, names.VERSION)
     deadline = time.monotonic() + timeout
     while True:
-        backend: Any = objects.get_cluster_custom_object(names.GROUP, names.VERSION, "backends", name)
-        conditions = backend.get("status", {}).get("conditions", [])
-        if any(c["type"] == "Ready" and c["status"] == "True" for c in conditions):
-            return
+        found: Any = (
+            objects.get_namespaced_custom_object(*kinds, namespace, kind.plural, name)
+            if namespace
+            else objects.get_cluster_custom_object(*kinds, kind.plural, name)
+        )
+        conditions = found.get("status", {}).get("conditions", [])
+        if any(c["type"] == condition and c["status"] == "True" for c in conditions):
+            return found
         if time.monotonic() > deadline:
-            raise TimeoutError(f"Backend {name} is not Ready after {timeout:.0f} s: {conditions}")
+            raise TimeoutError(f"{kind.kind} {name} is not {condition} after {timeout:.0f} s: {conditions}")
         time.sleep(0.05)
