@@ -56,6 +56,8 @@ lock: ## resolve the dependencies anew and write the requirements files
 	  --output-file requirements.txt
 	$(UV) pip compile $(LOCK_FLAGS) $(LOCK_ARGS) devstack/keystone-requirements.in \
 	  --output-file devstack/keystone-requirements.txt
+	$(UV) pip compile $(LOCK_FLAGS) $(LOCK_ARGS) bench/cinder-requirements.in \
+	  --output-file bench/cinder-requirements.txt
 
 .PHONY: demo
 demo: setup ## set up everything, attach a real volume, show it, clean up

@@ -49,7 +49,8 @@ def _overview(runs: Sequence[tuple[Section, Run]]) -> Iterator[str]:
         for ratio in run.result.ratios:
             aim = "" if ratio.aim is None else number(ratio.aim)
             name = f"[{section.name}](#{_anchor(section.title)}): {ratio.name}"
-            yield f"| {name} | **{number(ratio.value)}** | {ratio.bound} {number(ratio.goal)} | {aim} | {_mark(ratio)} |"
+            goal = f"{ratio.bound} {number(ratio.goal)}"
+            yield f"| {name} | **{number(ratio.value)}** | {goal} | {aim} | {_mark(ratio)} |"
     yield ""
 
 

@@ -4,22 +4,16 @@ The environment is installed once, by hash, below the user's cache folder. A Key
 there too, as a template, because making its database takes longer than everything else.
 """
 
-import fcntl
-import hashlib
 import os
 import shutil
 import subprocess
-import sys
-import time
-import venv
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-from fairlead_devstack.lookup import cache_folder
+from fairlead_devstack.locked_environment import LockedEnvironment
 from fairlead_devstack.progress import say
 
 REQUIREMENTS = Path(__file__).parents[1] / "keystone-requirements.txt"
+_ENVIRONMENT = LockedEnvironment("Keystone", REQUIREMENTS)
 
 _CONFIGURATION = """\
 [database]
@@ -51,21 +45,7 @@ def configuration(folder: Path, *, token_seconds: int = 3600) -> str:
 
 def install() -> Path:
     """Return the Python with Keystone in it, installing that when need be."""
-    home = _home()
-    python = home / "venv" / "bin" / "python"
-    with _only_one(home):
-        if not (home / "installed").exists():
-            say("installing Keystone into a virtual environment of its own (half a minute)")
-            began = time.monotonic()
-            venv.create(home / "venv", clear=True, with_pip=True)
-            command = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-            uv = Path(sys.executable).with_name("uv")
-            if uv.exists():
-                command = [str(uv), "pip", "install", "--quiet", "--python", str(python)]
-            subprocess.run([*command, "--require-hashes", "-r", str(REQUIREMENTS)], check=True)
-            (home / "installed").touch()
-            say(f"Keystone installed in {time.monotonic() - began:.0f} s")
-    return python
+    return _ENVIRONMENT.install()
 
 
 def template(python: Path, bootstrap_password: str) -> Path:
@@ -75,12 +55,11 @@ def template(python: Path, bootstrap_password: str) -> Path:
         python: what `install` returned.
         bootstrap_password: of the user `admin`.
     """
-    home = _home()
-    made = home / "template"
-    with _only_one(home):
+    made = _ENVIRONMENT.home / "template"
+    with _ENVIRONMENT.alone():
         if not made.exists():
             say("setting up Keystone's database (once)")
-            stage = home / "template.new"
+            stage = _ENVIRONMENT.home / "template.new"
             shutil.rmtree(stage, ignore_errors=True)
             stage.mkdir(mode=0o700)
             (stage / "keystone.conf").write_text(configuration(stage))
@@ -106,16 +85,3 @@ def template(python: Path, bootstrap_password: str) -> Path:
                     raise RuntimeError(f"keystone-manage {arguments[0]} failed: {done.stdout[-1000:]}")
             stage.rename(made)
     return made
-
-
-def _home() -> Path:
-    version = hashlib.sha256(REQUIREMENTS.read_bytes() + sys.version.encode()).hexdigest()[:12]
-    return cache_folder().parent / f"keystone-{version}"
-
-
-@contextmanager
-def _only_one(home: Path) -> Iterator[None]:
-    home.mkdir(parents=True, exist_ok=True)
-    with (home / ".lock").open("ab") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
