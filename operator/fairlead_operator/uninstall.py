@@ -15,6 +15,7 @@ from typing import Any
 
 from fairlead_crds import names
 from fairlead_crds.kinds import Resource
+from fairlead_kube import scope
 from fairlead_kube.client import KubeClient
 from fairlead_kube.endpoints import ATTACHMENTS, BACKENDS, VOLUMES, Endpoint
 from fairlead_kube.errors import KubeError, NotFound
@@ -106,7 +107,7 @@ def _some(items: Sequence[Resource[Any, Any]]) -> str:
 
 
 async def _run(options: argparse.Namespace) -> None:
-    async with await KubeClient.from_environment() as client:
+    async with await KubeClient.from_environment(namespaces=options.namespaces) as client:
         await prepare(
             client,
             drain=options.policy == "Drain",
@@ -122,6 +123,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--policy", choices=["Refuse", "Drain"], default="Refuse", help="(default: Refuse)")
     parser.add_argument("--keep-kinds", action="store_true", help="the CustomResourceDefinitions stay")
     parser.add_argument("--timeout", type=float, default=120.0, metavar="SECONDS", help="(default: %(default)s)")
+    scope.add_option(parser, "")
     options = parser.parse_args(arguments)
     try:
         asyncio.run(_run(options))

@@ -9,22 +9,12 @@ import yaml
 
 from chart import NAMESPACE, Object, named, of_kind, render
 from fairlead_crds import names
+from rights import Right, rights
 
 DEVSTACK = Path(__file__).parents[2] / "devstack" / "fairlead_devstack" / "rbac.yaml"
-Right = tuple[str, str, str]
 
 PORTALS = {("", "services", "get")}
 """Reading the portals' addresses, which are Services only where there is a chart."""
-
-
-def rights(role: Object) -> set[Right]:
-    return {
-        (group, resource, verb)
-        for rule in role["rules"]
-        for group in rule["apiGroups"]
-        for resource in rule["resources"]
-        for verb in rule["verbs"]
-    }
 
 
 def granted_in_tests(kind: str, name: str) -> set[Right]:

@@ -56,7 +56,10 @@ helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace 
 
 {{/* "true" when the facade makes projects' namespaces. */}}
 {{- define "fairlead.createsNamespaces" -}}
-{{- if kindIs "bool" .Values.api.createNamespaces -}}
+{{- if .Values.scope.namespaces -}}
+{{- if .Values.api.createNamespaces }}{{ fail "api.createNamespaces makes others than those of scope.namespaces" }}{{ end -}}
+false
+{{- else if kindIs "bool" .Values.api.createNamespaces -}}
 {{- .Values.api.createNamespaces -}}
 {{- else -}}
 {{- eq .Values.api.auth.mode "keystone" -}}

@@ -87,6 +87,9 @@ topologySpreadConstraints:
 {{/* Options that all operators share, and their probes: the root context. */}}
 {{- define "fairlead.operatorOptions" -}}
 - --system-namespace={{ .Release.Namespace }}
+{{- with include "fairlead.scopeOption" . }}
+{{ . }}
+{{- end }}
 - --identity=$(POD_NAME)
 - --lease-duration={{ .Values.operator.leaseDuration }}
 - --sweep-interval={{ .Values.operator.sweepInterval }}
