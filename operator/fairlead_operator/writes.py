@@ -37,7 +37,7 @@ class Writer:
         meta = item.metadata
         patch = [
             {"op": "replace", "path": "/metadata/resourceVersion", "value": meta.resource_version},
-            {"op": "add", "path": "/status", "value": status.wire()},
+            {"op": "add", "path": "/status", "value": _worth_storing(status)},
         ]
         written = await self._patch(item, patch, subresource="status", content_type=JSON_PATCH)
         self._stages.wrote(item, written, _backend_of(written))
@@ -91,6 +91,11 @@ class Writer:
         self._view.watch.owed(written)
         self._view.store_of(written).apply(written)
         return written
+
+
+def _worth_storing(status: Model) -> dict[str, Any]:
+    """An empty list reads the same as none, and would be stored and sent with each object."""
+    return {field: value for field, value in status.wire().items() if value != []}
 
 
 def _backend_of(item: Resource[Any, Any]) -> str:
