@@ -22,6 +22,15 @@ class Grant:
     resource: str
 
 
+ORDINARY = tuple(
+    Grant(verb, resource)
+    for resource in ("volumes", "attachments")
+    for verb in ("get", "list", "create", "patch", "delete")
+)
+EVERYTHING = (*ORDINARY, Grant("get", "attachments/connection"), Grant("force-detach", "attachments"))
+"""All that there is to do with volumes and attachments in a namespace."""
+
+
 @dataclass(frozen=True)
 class Account:
     """A ServiceAccount at both doors."""

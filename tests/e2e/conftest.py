@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from kubernetes import client
 
-from accounts import Account, Accounts, Grant
+from accounts import EVERYTHING, Account, Accounts
 from cluster import Cluster
 from fairlead_devstack.api_client import connect
 from fairlead_devstack.images import default_tag, write_images
@@ -21,12 +21,6 @@ from rest import Rest
 
 if not os.environ.get("FAIRLEAD_E2E"):
     collect_ignore_glob = ["test_*.py"]
-
-EVERYTHING = [
-    Grant(verb, resource)
-    for resource in ("volumes", "attachments")
-    for verb in ("get", "list", "create", "patch", "delete")
-] + [Grant("get", "attachments/connection"), Grant("force-detach", "attachments")]
 
 
 @pytest.fixture(scope="session")

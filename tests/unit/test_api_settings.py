@@ -17,6 +17,11 @@ def test_the_environment_gives_options_and_the_command_line_wins() -> None:
     assert (settings.port, settings.export_timeout, settings.create_namespaces) == (3, 2.5, False)
 
 
+def test_namespaces_are_named_with_commas_and_no_others_are_made() -> None:
+    settings = Settings.read([], {"FAIRLEAD_NAMESPACES": "b, a,b,"})
+    assert (settings.namespaces, settings.create_namespaces) == (("b", "a"), False)
+
+
 def test_a_public_endpoint_has_no_trailing_slash() -> None:
     assert Settings.read(["--public-endpoint", "https://v.example/"], {}).public_endpoint == "https://v.example"
 
@@ -31,6 +36,8 @@ def test_a_public_endpoint_has_no_trailing_slash() -> None:
         (["--host", "0.0.0.0"], {}, "--allow-insecure-noauth"),
         (["--host", "192.0.2.1"], {}, "192.0.2.1 is not"),
         (["--host", "api.example"], {}, "loopback only"),
+        (["--namespaces", "a,B"], {}, "'B' is not the name of a namespace"),
+        (["--namespaces", "a", "--create-namespaces"], {}, "makes other namespaces"),
     ],
 )
 def test_a_wrong_option_is_said_and_nothing_starts(

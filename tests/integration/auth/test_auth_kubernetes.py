@@ -10,7 +10,7 @@ import openstack
 import pytest
 from kubernetes import client
 
-from accounts import Account, Accounts, Grant, TokenRest
+from accounts import EVERYTHING, ORDINARY, Account, Accounts, Grant, TokenRest
 from cluster import Cluster
 from facades import RunningFacade, facade
 from fairlead_crds import names
@@ -19,11 +19,6 @@ from iscsi import login
 from rest import NODE_1, NODE_2, Rest, access, connector
 from waiting import wait_for
 
-VERBS = ("get", "list", "create", "patch", "delete")
-EVERYTHING = [Grant(verb, resource) for resource in ("volumes", "attachments") for verb in VERBS] + [
-    Grant("get", "attachments/connection"),
-    Grant("force-detach", "attachments"),
-]
 INSTANCE = "a7816a4b-fe9d-4767-99eb-38bb87113407"
 
 
@@ -293,8 +288,9 @@ def test_an_administrators_rights_in_one_namespace_open_nothing_in_others(
     there = Rest(stack.facade_url, namespace)
     elsewhere = there.attach(there.volume(), instance_uuid=INSTANCE)["id"]
     mine = scene.owning.attach(scene.volume())["id"]
-    verbs = [Grant(verb, kind) for verb in VERBS for kind in ("attachments", "volumes")]
-    half = place.make("half", [*verbs, Grant("restore", "volumes"), Grant("restore", "attachments")], everywhere=True)
+    half = place.make(
+        "half", [*ORDINARY, Grant("restore", "volumes"), Grant("restore", "attachments")], everywhere=True
+    )
     here = [Grant("get", "attachments/connection"), Grant("force-detach", "attachments")]
     place.grant("half", here)
     for grant in here:

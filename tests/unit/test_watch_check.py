@@ -1,0 +1,33 @@
+"""Whether watches tell what they should: what is owed, by which watch."""
+
+import pytest
+
+from fairlead_crds.kinds import Attachment
+from fairlead_operator.watch_check import WatchCheck
+from unit.model.objects import attachment, metadata
+
+
+def item(namespace: str, version: int) -> Attachment:
+    meta = metadata("a", version=version)
+    return attachment("a", meta=meta.model_copy(update={"namespace": namespace}), volume_name="v")
+
+
+def owes(check: WatchCheck) -> bool:
+    return any(lag > 0 for lag in check.lags.values())
+
+
+def test_what_was_written_is_owed_until_the_watch_shows_it_or_something_later() -> None:
+    check = WatchCheck()
+    check.owed(item("one", 5))
+    check.told(item("one", 4))
+    assert owes(check)
+    check.told(item("one", 6))
+    assert not owes(check)
+
+
+@pytest.mark.parametrize("by_namespace", [False, True])
+def test_another_namespace_s_news_settle_a_debt_only_where_one_watch_tells_of_both(by_namespace: bool) -> None:
+    check = WatchCheck(by_namespace=by_namespace)
+    check.owed(item("one", 5))
+    check.told(item("other", 6))
+    assert owes(check) == by_namespace
