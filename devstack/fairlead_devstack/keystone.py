@@ -130,21 +130,26 @@ class Keystone:
         self._send("DELETE", "/auth/tokens", token=admin, more={"X-Subject-Token": token})
 
     def set_endpoint(self, url: str) -> None:
-        """Name the block storage service's address in the catalog, for each of its interfaces."""
-        admin = self.token("admin", "admin")
+        """Name the block storage service's address in the catalog."""
         for type_, name in (("block-storage", "cinder"), ("volumev3", "cinderv3")):
-            service = self._named("services", type_, admin, by="type", name=name)
-            have = self._send("GET", f"/endpoints?service_id={service}", token=admin)[2]["endpoints"]
-            for interface in ("public", "internal", "admin"):
-                found = next((item["id"] for item in have if item["interface"] == interface), None)
-                endpoint = {
-                    "service_id": service,
-                    "interface": interface,
-                    "region_id": "RegionOne",
-                    "url": f"{url}/v3/$(project_id)s",
-                }
-                method, path = ("PATCH", f"/endpoints/{found}") if found else ("POST", "/endpoints")
-                self._ok(method, path, {"endpoint": endpoint}, token=admin)
+            self.set_service(type_, name, f"{url}/v3/$(project_id)s")
+
+    def set_service(self, type_: str, name: str, url: str) -> None:
+        """Name a service's address in the catalog, for each of its interfaces.
+
+        Args:
+            type_: what clients look it up by.
+            name: of the service, should it be new.
+            url: Keystone replaces `$(project_id)s` in it.
+        """
+        admin = self.token("admin", "admin")
+        service = self._named("services", type_, admin, by="type", name=name)
+        have = self._send("GET", f"/endpoints?service_id={service}", token=admin)[2]["endpoints"]
+        for interface in ("public", "internal", "admin"):
+            found = next((item["id"] for item in have if item["interface"] == interface), None)
+            endpoint = {"service_id": service, "interface": interface, "region_id": "RegionOne", "url": url}
+            method, path = ("PATCH", f"/endpoints/{found}") if found else ("POST", "/endpoints")
+            self._ok(method, path, {"endpoint": endpoint}, token=admin)
 
     def write_clouds(self, path: Path) -> Path:
         """Write a `clouds.yaml` with a cloud `<user>-<project>` for every user."""

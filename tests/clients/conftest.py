@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from compute import serving
 from fairlead_api.volumes.actions import SINCE
 from fairlead_devstack.stack import Stack
 from rest import Rest
 
-from .catalog import Catalog, serving
+from .catalog import Catalog
 from .conformance import observe, report
 
 HERE = Path(__file__).parent

@@ -8,11 +8,12 @@ from cinderclient import exceptions
 from keystoneauth1 import session
 from keystoneauth1.identity import v3
 
+from compute import SERVER_ID
 from iscsi import Access, Initiator, login, read_pattern, write_pattern
 from rest import NODE_1, NODE_2, connector
 from waiting import wait_for
 
-from .catalog import SERVER_ID, Catalog
+from .catalog import Catalog
 
 CREATE = "3.44"
 """The microversion that Nova asks for."""

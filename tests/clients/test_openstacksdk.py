@@ -6,10 +6,11 @@ import openstack
 import pytest
 from openstack import exceptions
 
+from compute import SERVER_ID
 from iscsi import Access, login, read_pattern, write_pattern
 from rest import NODE_1, NODE_2, connector
 
-from .catalog import SERVER_ID, Catalog
+from .catalog import Catalog
 
 
 @pytest.fixture

@@ -1,43 +1,18 @@
 """The `openstack` and `cinder` commands, unmodified."""
 
-import json
 import os
-import subprocess
-import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from compute import SERVER_NAME, serving
 from iscsi import Access, login, write_pattern
 from rest import NODE_1, Rest
+from shells import Shell
 from waiting import wait_for
 
-from .catalog import SERVER_NAME, Catalog, serving
-
-
-class Shell:
-    """Runs a command of the environment that the tests run in, with nothing but a catalog's address."""
-
-    def __init__(self, program: str, catalog: Catalog, home: Path) -> None:
-        self._program = Path(sys.executable).parent / program
-        self._environment = {"PATH": os.environ["PATH"], "HOME": str(home), **catalog.environment()}
-
-    def __call__(self, *arguments: str, fails: bool = False, **environment: str) -> str:
-        done = subprocess.run(
-            [self._program, *arguments],
-            env={**self._environment, **environment},
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-        assert (done.returncode != 0) is fails, (arguments, done.stdout, done.stderr)
-        return done.stderr if fails else done.stdout
-
-    def json(self, *arguments: str) -> Any:
-        return json.loads(self(*arguments, "-f", "json"))
+from .catalog import Catalog
 
 
 @pytest.fixture
@@ -49,13 +24,19 @@ def catalog(rest: Rest) -> Iterator[Catalog]:
 
 
 @pytest.fixture
-def openstack(catalog: Catalog, home: Path) -> Shell:
-    return Shell("openstack", catalog, home)
+def environment(catalog: Catalog, home: Path) -> Mapping[str, str]:
+    """Nothing but the catalog's address."""
+    return {"PATH": os.environ["PATH"], "HOME": str(home), **catalog.environment()}
 
 
 @pytest.fixture
-def cinder(catalog: Catalog, home: Path) -> Shell:
-    return Shell("cinder", catalog, home)
+def openstack(environment: Mapping[str, str]) -> Shell:
+    return Shell("openstack", environment)
+
+
+@pytest.fixture
+def cinder(environment: Mapping[str, str]) -> Shell:
+    return Shell("cinder", environment)
 
 
 def is_status(rest: Rest, volume_id: str, status: str) -> bool:

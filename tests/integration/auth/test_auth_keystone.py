@@ -1,17 +1,11 @@
 """Auth mode keystone, with a real Keystone: tokens, roles, service tokens, and what happens when it is away."""
 
 import http.client
-import json
 import subprocess
 import sys
-import uuid
 from pathlib import Path
 
-import openstack
 import pytest
-from cinderclient import client as cinder
-from keystoneauth1 import session
-from keystoneauth1.identity import v3
 from kubernetes import client
 
 from accounts import People, TokenRest
@@ -280,74 +274,6 @@ def test_the_password_comes_from_a_file_or_the_environment(
         options += ["--keystone-password-file", str(write_private(tmp_path / "password", word))]
     with facade(stack, f"facade-password-{source}", *options, environment=environment) as door:
         assert TokenRest(door.url, None, keystone.token("alice", "demo")).get("/volumes").status == 200
-
-
-# --- unmodified clients, through the catalog -------------------------------------------------------------------------
-
-
-@pytest.fixture
-def clouds(keystone: Keystone, keystone_door: RunningFacade, tmp_path: Path) -> Path:
-    return keystone.write_clouds(tmp_path / "clouds.yaml")
-
-
-def test_the_openstack_command_logs_in(clouds: Path, people: People) -> None:
-    def run(*arguments: str) -> object:
-        done = subprocess.run(
-            [
-                str(Path(sys.executable).with_name("openstack")),
-                *("--os-cloud", "alice-demo", "--os-volume-api-version", "3.70", *arguments, "-f", "json"),
-            ],
-            env={"OS_CLIENT_CONFIG_FILE": str(clouds), "PATH": "/usr/bin:/bin", "PYTHONWARNINGS": "ignore"},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr[-2000:]
-        return json.loads(done.stdout)
-
-    volume = run("volume", "create", "--size", "1", "by-osc")
-    assert isinstance(volume, dict)
-    wait_for(
-        lambda: run("volume", "show", volume["id"])["status"] == "available",  # type: ignore[index]
-        timeout=60,
-        what="the volume is available",
-    )
-    # Its own `attachment create` looks the server up in Nova, which is not here.
-    attachment = people("alice").attach(volume["id"])["id"]
-    listed = run("volume", "attachment", "list")
-    assert isinstance(listed, list)
-    assert attachment in [item["ID"] for item in listed]
-    shown = run("volume", "attachment", "show", attachment)
-    assert isinstance(shown, dict)
-    assert shown["Status"] == "attaching"
-
-
-def test_the_sdk_logs_in(clouds: Path, keystone: Keystone, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", str(clouds))
-    cloud = openstack.connection.from_config(
-        cloud="alice-demo", config_files=[str(clouds)], block_storage_default_microversion="3.70"
-    )
-    with cloud:
-        volume = cloud.block_storage.create_volume(size=1, name="by-sdk")
-        cloud.block_storage.wait_for_status(volume, status="available", interval=0.1, wait=30)
-        assert cloud.current_project_id == keystone.projects["demo"]
-        assert volume.id in [item.id for item in cloud.block_storage.volumes()]
-
-
-def test_cinderclient_logs_in(keystone: Keystone, keystone_door: RunningFacade) -> None:
-    auth = v3.Password(
-        auth_url=keystone.url,
-        username="alice",
-        password=User("alice", "", "").password,
-        project_name="demo",
-        user_domain_id="default",
-        project_domain_id="default",
-    )
-    connected = cinder.Client("3.70", session=session.Session(auth=auth))
-    made = connected.volumes.create(1, name="by-cinderclient")
-    wait_for(lambda: connected.volumes.get(made.id).status == "available", what="the volume is available")
-    attachment = connected.attachments.create(made.id, None, str(uuid.uuid4()))
-    assert attachment["status"] == "reserved"
 
 
 def test_no_token_and_no_password_is_in_the_log(
