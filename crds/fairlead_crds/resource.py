@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, Self, TypeVar
 
 from pydantic import ConfigDict, Field
 
 from fairlead_crds import names
+from fairlead_crds.compact import compact
 from fairlead_crds.schema import Model
 
 SpecT = TypeVar("SpecT", bound=Model)
@@ -40,6 +41,15 @@ class Resource(Model, Generic[SpecT, StatusT]):
     metadata: Metadata
     spec: SpecT
     status: StatusT
+
+    @classmethod
+    def read(cls, body: Mapping[str, Any]) -> Self:
+        """Read an object as the API server sends it, for keeping (see `compact`).
+
+        Raises:
+            pydantic.ValidationError: it is none of this kind.
+        """
+        return compact(cls.model_validate(body))
 
     @property
     def id(self) -> str:

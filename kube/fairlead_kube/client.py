@@ -32,6 +32,9 @@ APPLY_PATCH = "application/apply-patch+yaml"
 OnAnswer = Callable[[str, str, int, float], None]
 """Told of each request, watches aside: method, path, status (0: no answer came), seconds. From the client's thread."""
 
+Known = Callable[[Mapping[str, Any]], T | None]
+"""Returns the object that a body is, if it need not be read again."""
+
 REQUEST_TIMEOUT = 15.0
 """Seconds for one ordinary request. Longer than etcd's worst honest pause, shorter than a caller's patience."""
 
@@ -171,10 +174,12 @@ class KubeClient:
         label_selector: str = "",
         field_selector: str = "",
         page: int = 500,
+        known: Known[T] = lambda _: None,
     ) -> Listing[T]:
         """Read all objects live, page by page, as of one moment.
 
-        A list so long that its pages expire (410) is read again in one piece by the caller's retry.
+        `known` may return the object that a body is when we have it in that very version. A list so long that its pages
+        expire (410) is read again by the caller's retry.
 
         Of a client that is held to namespaces, all objects are those in them, each namespace as of a moment of its own;
         the listing's version is then the oldest of them.
@@ -185,14 +190,16 @@ class KubeClient:
         if field_selector:
             params["fieldSelector"] = field_selector
         if namespace or not endpoint.namespaced or not self.namespaces:
-            return await self._list(endpoint, namespace, params)
-        listings = [await self._list(endpoint, each, params) for each in self.namespaces]
+            return await self._list(endpoint, namespace, params, known)
+        listings = [await self._list(endpoint, each, params, known) for each in self.namespaces]
         oldest = min((listing.resource_version for listing in listings), key=int)
         return Listing([item for listing in listings for item in listing.items], oldest)
 
-    async def _list(self, endpoint: Endpoint[T], namespace: str, params: Mapping[str, str]) -> Listing[T]:
+    async def _list(
+        self, endpoint: Endpoint[T], namespace: str, params: Mapping[str, str], known: Known[T]
+    ) -> Listing[T]:
         try:
-            return await self._list_pages(endpoint, namespace, dict(params))
+            return await self._list_pages(endpoint, namespace, dict(params), known)
         except Forbidden:
             # A namespace that goes takes our rights in it along, and everything else in it.
             if namespace in self.namespaces and (gone_as_of := await self._gone_as_of(namespace)) is not None:
@@ -202,14 +209,16 @@ class KubeClient:
     async def _gone_as_of(self, namespace: str) -> str | None:
         """Return the version as of which there is no such namespace; None: there is one."""
         name = {"fieldSelector": f"metadata.name={namespace}"}
-        found = await self._list_pages(NAMESPACES, "", name)
+        found = await self._list_pages(NAMESPACES, "", name, lambda _: None)
         return None if found.items else found.resource_version
 
-    async def _list_pages(self, endpoint: Endpoint[T], namespace: str, params: dict[str, str]) -> Listing[T]:
+    async def _list_pages(
+        self, endpoint: Endpoint[T], namespace: str, params: dict[str, str], known: Known[T]
+    ) -> Listing[T]:
         items: list[T] = []
         while True:
             answer = await self.request("GET", endpoint.path(namespace), params=params, timeout=60)
-            items += [endpoint.parse(item) for item in answer["items"]]
+            items += [known(item) or endpoint.parse(item) for item in answer["items"]]
             meta = answer["metadata"]
             if not meta.get("continue"):
                 return Listing(items, str(meta["resourceVersion"]))

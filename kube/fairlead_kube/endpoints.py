@@ -34,13 +34,11 @@ def _raw(body: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 _OURS = f"/apis/{names.API_VERSION}"
-BACKENDS = Endpoint(prefix=_OURS, plural=Backend.plural, parse=Backend.model_validate, namespaced=False)
-VOLUMES = Endpoint(prefix=_OURS, plural=Volume.plural, parse=Volume.model_validate)
-ATTACHMENTS = Endpoint(prefix=_OURS, plural=Attachment.plural, parse=Attachment.model_validate)
-NODE_CONNECTORS = Endpoint(
-    prefix=_OURS, plural=NodeConnector.plural, parse=NodeConnector.model_validate, namespaced=False
-)
-NODES = Endpoint(prefix="/api/v1", plural=Node.plural, parse=Node.model_validate, namespaced=False)
+BACKENDS = Endpoint(prefix=_OURS, plural=Backend.plural, parse=Backend.read, namespaced=False)
+VOLUMES = Endpoint(prefix=_OURS, plural=Volume.plural, parse=Volume.read)
+ATTACHMENTS = Endpoint(prefix=_OURS, plural=Attachment.plural, parse=Attachment.read)
+NODE_CONNECTORS = Endpoint(prefix=_OURS, plural=NodeConnector.plural, parse=NodeConnector.read, namespaced=False)
+NODES = Endpoint(prefix="/api/v1", plural=Node.plural, parse=Node.read, namespaced=False)
 NAMESPACES = Endpoint(prefix="/api/v1", plural="namespaces", parse=_raw, namespaced=False)
 SECRETS = Endpoint(prefix="/api/v1", plural="secrets", parse=_raw)
 EVENTS = Endpoint(prefix="/apis/events.k8s.io/v1", plural="events", parse=_raw)

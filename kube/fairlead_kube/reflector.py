@@ -71,8 +71,11 @@ class Reflector(Generic[R]):
                 backoff = min(backoff * 2, _LONGEST_BACKOFF)
 
     async def _list(self) -> str:
-        listing = await self._client.list(self._endpoint, self._namespace, label_selector=self._selector)
-        self._store.replace(listing.items, listing.resource_version, among=self._mirrors)
+        with self._store.listing():
+            listing = await self._client.list(
+                self._endpoint, self._namespace, label_selector=self._selector, known=self._store.in_version
+            )
+            await self._store.replace(listing.items, listing.resource_version, among=self._mirrors)
         self._heard = time.monotonic()
         self.synced.set()
         return listing.resource_version

@@ -5,12 +5,14 @@ newer one, and an object that we know to be gone does not come back with a late 
 """
 
 import asyncio
+import contextlib
 from collections import OrderedDict, defaultdict
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from fairlead_crds.kinds import Resource
+from fairlead_kube.turns import in_turns
 
 R = TypeVar("R", bound=Resource[Any, Any])
 
@@ -51,22 +53,40 @@ class Index(Generic[R]):
 
     def __init__(self, group: Callable[[R], Hashable | None]) -> None:
         self._group = group
-        self._members: dict[Hashable, dict[Key, R]] = defaultdict(dict)
+        # Most groups have one member, for which a dictionary would be ten times its size.
+        self._alone: dict[Hashable, R] = {}
+        self._members: dict[Hashable, dict[Key, R]] = {}
 
     def get(self, value: Hashable) -> list[R]:
         """Return the objects of that group."""
-        return list(self._members.get(value, {}).values())
+        alone = self._alone.get(value)
+        return list(self._members.get(value, {}).values()) if alone is None else [alone]
 
     def update(self, change: Change[R]) -> None:
         """Follow a change of the store."""
-        if change.before is not None and (old := self._group(change.before)) is not None:
-            members = self._members.get(old)
-            if members is not None:
-                members.pop(key_of(change.before), None)
-                if not members:
-                    del self._members[old]
-        if change.after is not None and (new := self._group(change.after)) is not None:
-            self._members[new][key_of(change.after)] = change.after
+        before, after = change.before, change.after
+        if before is not None and (old := self._group(before)) is not None:
+            self._withdraw(old, key_of(before))
+        if after is not None and (new := self._group(after)) is not None:
+            self._add(new, after)
+
+    def _withdraw(self, value: Hashable, key: Key) -> None:
+        alone = self._alone.get(value)
+        if alone is not None and key_of(alone) == key:
+            del self._alone[value]
+        elif (members := self._members.get(value)) is not None:
+            members.pop(key, None)
+            if not members:
+                del self._members[value]
+
+    def _add(self, value: Hashable, item: R) -> None:
+        members = self._members.get(value)
+        if members is not None:
+            members[key_of(item)] = item
+        elif (alone := self._alone.pop(value, None)) is None or key_of(alone) == key_of(item):
+            self._alone[value] = item
+        else:
+            self._members[value] = {key_of(alone): alone, key_of(item): item}
 
 
 class Store(Generic[R]):
@@ -75,6 +95,7 @@ class Store(Generic[R]):
     def __init__(self) -> None:
         self._objects: dict[Key, R] = {}
         self._tombstones: OrderedDict[str, int | None] = OrderedDict()
+        self._lists = 0
         self._listeners: list[Callable[[Change[R]], None]] = []
         self._waiters: dict[Key, set[asyncio.Event]] = defaultdict(set)
 
@@ -87,6 +108,14 @@ class Store(Generic[R]):
     def get(self, name: str, namespace: str = "") -> R | None:
         """Return the object as last seen."""
         return self._objects.get((namespace, name))
+
+    def in_version(self, body: Mapping[str, Any]) -> R | None:
+        """Return the object if we have it in the very version that `body` is, so that it need not be read again."""
+        meta = body["metadata"]
+        known = self._objects.get((meta.get("namespace", ""), meta["name"]))
+        if known is None or known.metadata.uid != meta["uid"]:
+            return None
+        return known if known.metadata.resource_version == meta["resourceVersion"] else None
 
     def index(self, group: Callable[[R], Hashable | None]) -> Index[R]:
         """Keep the objects grouped by `group(object)` from now on; None leaves an object out."""
@@ -132,7 +161,7 @@ class Store(Generic[R]):
         if before is not None and version is not None and version_of(before) > version:
             return False
         self._tombstones[item.metadata.uid] = version
-        if len(self._tombstones) > _TOMBSTONES:
+        if len(self._tombstones) > _TOMBSTONES and not self._lists:
             self._tombstones.popitem(last=False)
         if before is None or before.metadata.uid != item.metadata.uid:
             return False
@@ -140,10 +169,23 @@ class Store(Generic[R]):
         self._notify(key, Change(before, None))
         return True
 
-    def replace(
+    @contextlib.contextmanager
+    def listing(self) -> Iterator[None]:
+        """Hold while a list is read: its later pages still show what is deleted meanwhile, however much that is."""
+        self._lists += 1
+        try:
+            yield
+        finally:
+            self._lists -= 1
+            while len(self._tombstones) > _TOMBSTONES and not self._lists:
+                self._tombstones.popitem(last=False)
+
+    async def replace(
         self, items: Iterable[R], resource_version: str, *, among: Callable[[R], bool] = lambda _: True
     ) -> None:
         """Take a list as the truth of its moment: what is not in it and is not newer is gone.
+
+        Other tasks get their turn now and then, and may change the store meanwhile.
 
         Args:
             items: what was listed.
@@ -152,15 +194,16 @@ class Store(Generic[R]):
         """
         moment = int(resource_version)
         listed: set[Key] = set()
-        for item in items:
+        async for item in in_turns(items):
             listed.add(key_of(item))
             known = self._objects.get(key_of(item))
             if known is not None and known.metadata.uid != item.metadata.uid and version_of(item) > version_of(known):
                 self.remove(known)
             self.apply(item)
-        for key, item in list(self._objects.items()):
-            if key not in listed and version_of(item) <= moment and among(item):
-                self.remove(item, version=moment)
+        async for key in in_turns(self._objects.keys() - listed):
+            unlisted = self._objects.get(key)
+            if unlisted is not None and version_of(unlisted) <= moment and among(unlisted):
+                self.remove(unlisted, version=moment)
 
     async def wait(self, name: str, namespace: str, done: Callable[[R | None], bool]) -> R | None:
         """Return the object as soon as `done(object)` is true (None stands for an object that is not there)."""

@@ -32,10 +32,26 @@ class Pauses:
         return itertools.chain((0.2, 0.5, 1.0, 2.0), itertools.repeat(3.0))
 
 
+class NothingToCompare(kopf.DiffBaseStorage):
+    """kopf copies and compares each object at each event, for handlers of changes. There are none here."""
+
+    def build(self, **_: Any) -> Any:
+        """Keep nothing of an object."""
+        return {}
+
+    def fetch(self, **_: Any) -> Any:
+        """Know nothing of its past."""
+        return None
+
+    def store(self, **_: Any) -> None:
+        """Write nothing."""
+
+
 def make_settings() -> kopf.OperatorSettings:
     """Turn off everything of kopf that writes or asks, and bound what waits."""
     settings = kopf.OperatorSettings()
     settings.persistence.finalizer = NEVER_USED_FINALIZER
+    settings.persistence.diffbase_storage = NothingToCompare()
     settings.posting.enabled = False
     settings.peering.standalone = True
     settings.scanning.disabled = True
@@ -76,7 +92,8 @@ def _deliver(
 ) -> None:
     @kopf.on.event(*place, registry=registry, id=f"deliver-{model.plural}")
     async def deliver(event: Any, **_: Any) -> None:
-        item = model.model_validate(event["object"])
+        # At the start, and after a broken watch, kopf tells again what a list has told already.
+        item = runtime.view.store_of(model).in_version(event["object"]) or model.read(event["object"])
         await faultpoint(f"watch.{model.plural}.{item.metadata.name}")
         if event["type"] == "DELETED":
             runtime.forget(item)

@@ -92,12 +92,12 @@ class Runtime:
     def deliver(self, item: Resource[Any, Any]) -> None:
         """Take in an object that kopf saw."""
         self.view.watch.told(item)
-        self.view.store_of(item).apply(item)
+        self.view.store_of(type(item)).apply(item)
 
     def forget(self, item: Resource[Any, Any]) -> None:
         """Take in that an object is gone."""
         self.view.watch.told(item)
-        self.view.store_of(item).remove(item)
+        self.view.store_of(type(item)).remove(item)
 
     @property
     def started(self) -> bool:

@@ -36,6 +36,13 @@ class View:
         self.attachments: Store[Attachment] = Store()
         self.connectors: Store[NodeConnector] = Store()
         self.nodes: Store[Node] = Store()
+        self._stores: dict[type, Store[Any]] = {
+            Backend: self.backends,
+            Volume: self.volumes,
+            Attachment: self.attachments,
+            NodeConnector: self.connectors,
+            Node: self.nodes,
+        }
         self._departed: dict[str, Backend] = {}
         self.backends.listen(self._remember_departed)
         self.attachments_of_volume = self.attachments.index(lambda a: (a.metadata.namespace, a.spec.volume_name))
@@ -72,16 +79,9 @@ class View:
         for attachment in self.attachments:
             yield key_of(attachment)
 
-    def store_of(self, item: Resource[Any, Any]) -> Store[Any]:
-        """Return the store that an object belongs in."""
-        stores: dict[type, Store[Any]] = {
-            Backend: self.backends,
-            Volume: self.volumes,
-            Attachment: self.attachments,
-            NodeConnector: self.connectors,
-            Node: self.nodes,
-        }
-        return stores[type(item)]
+    def store_of(self, kind: type[R]) -> Store[R]:
+        """Return the store of a kind."""
+        return self._stores[kind]
 
     def known(self, key: Key) -> Attachment | Volume | Backend | None:
         """Return the object of a key as last seen."""
@@ -98,9 +98,10 @@ class View:
         await self._relist(client, ATTACHMENTS, self.attachments)
 
     async def _relist(self, client: KubeClient, endpoint: Endpoint[R], store: Store[R]) -> None:
-        listing = await client.list(endpoint)
-        store.replace(listing.items, listing.resource_version)
-        self.watch.listed(listing.items)
+        with store.listing():
+            listing = await client.list(endpoint, known=store.in_version)
+            await store.replace(listing.items, listing.resource_version)
+        await self.watch.listed(listing.items)
 
     async def volume(self, client: KubeClient, name: str, namespace: str) -> Volume | None:
         """Return the Volume; a miss is confirmed by a live read."""

@@ -11,6 +11,7 @@ from typing import Any
 
 from fairlead_crds.kinds import Resource
 from fairlead_kube.store import version_of
+from fairlead_kube.turns import in_turns
 
 _Watch = tuple[str, str]
 """The kind, and the namespace where each has a watch of its own."""
@@ -46,10 +47,10 @@ class WatchCheck:
         if version > self._told.get(watch, 0):
             self._debts.setdefault(watch, _Debt(version, time.monotonic()))
 
-    def listed(self, items: Iterable[Resource[Any, Any]]) -> None:
+    async def listed(self, items: Iterable[Resource[Any, Any]]) -> None:
         """Take in all that there is: the newest of it is owed, and an object that is gone is owed no more."""
         newest: dict[_Watch, Resource[Any, Any]] = {}
-        for item in items:
+        async for item in in_turns(items):
             watch = self._watch_of(item)
             if watch not in newest or version_of(item) > version_of(newest[watch]):
                 newest[watch] = item

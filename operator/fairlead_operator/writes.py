@@ -89,7 +89,7 @@ class Writer:
         meta = item.metadata
         written: R = await self._client.patch(_ENDPOINTS[type(item)], meta.name, body, meta.namespace, **options)
         self._view.watch.owed(written)
-        self._view.store_of(written).apply(written)
+        self._view.store_of(type(written)).apply(written)
         return written
 
 

@@ -1,5 +1,6 @@
 """The in-memory copy of one kind: news may come late, twice, or in the wrong order, and it does not go back."""
 
+import asyncio
 import itertools
 from collections.abc import Iterator
 from typing import Any
@@ -91,26 +92,28 @@ def test_another_s_finalizer_keeps_it(store: Store[Attachment]) -> None:
 
 @pytest.mark.parametrize("known", [None, 3, 7, 12])
 @pytest.mark.parametrize("listed", [None, 5])
-def test_a_list_is_the_truth_of_its_moment(store: Store[Attachment], known: int | None, listed: int | None) -> None:
+async def test_a_list_is_the_truth_of_its_moment(
+    store: Store[Attachment], known: int | None, listed: int | None
+) -> None:
     """Matrix: what was known (nothing, older, newer than the item, newer than the list) x what a list at 10 has."""
     if known is not None:
         store.apply(item(version=known))
-    store.replace([item(version=listed)] if listed else [], "10")
+    await store.replace([item(version=listed)] if listed else [], "10")
     kept = known if known is not None and (known > 10 or listed is not None) else 0
     newest = max(kept, listed or 0)
     assert versions(store) == ({"a": newest} if newest else {})
 
 
-def test_a_list_that_lacks_an_object_ends_it_for_good(store: Store[Attachment]) -> None:
+async def test_a_list_that_lacks_an_object_ends_it_for_good(store: Store[Attachment]) -> None:
     store.apply(item(version=3))
-    store.replace([], "10")
+    await store.replace([], "10")
     assert not store.apply(item(version=4))
 
 
-def test_a_filtered_list_tells_only_of_what_the_filter_lets_through(store: Store[Attachment]) -> None:
+async def test_a_filtered_list_tells_only_of_what_the_filter_lets_through(store: Store[Attachment]) -> None:
     store.apply(item("mine", version=3))
     store.apply(item("other", version=3))
-    store.replace([], "10", among=lambda a: a.metadata.name == "mine")
+    await store.replace([], "10", among=lambda a: a.metadata.name == "mine")
     assert versions(store) == {"other": 3}
 
 
@@ -127,17 +130,51 @@ def test_an_end_that_is_older_than_what_we_know_ends_nothing(store: Store[Attach
     assert (store.remove(item(version=7), version=7), versions(store)) == (False, {"a": 8})
 
 
-def test_a_list_with_a_namesake_ends_the_old_one(store: Store[Attachment]) -> None:
+async def test_a_list_with_a_namesake_ends_the_old_one(store: Store[Attachment]) -> None:
     store.apply(item(version=3))
-    store.replace([item(version=8, uid="another")], "10")
+    await store.replace([item(version=8, uid="another")], "10")
     late = store.apply(item(version=9))
     assert (late, versions(store)) == (False, {"a": 8})
 
 
-def test_a_list_that_is_older_than_a_namesake_we_know_takes_nothing_away(store: Store[Attachment]) -> None:
+async def test_a_list_that_is_older_than_a_namesake_we_know_takes_nothing_away(store: Store[Attachment]) -> None:
     store.apply(item(version=12, uid="another"))
-    store.replace([item(version=3)], "10")
+    await store.replace([item(version=3)], "10")
     assert versions(store) == {"a": 12}
+
+
+async def test_while_a_list_is_read_no_end_is_forgotten(
+    store: Store[Attachment], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last page of a long list still shows what ended after the first."""
+    monkeypatch.setattr("fairlead_kube.store._TOMBSTONES", 2)
+    with store.listing():
+        for number in range(5):
+            store.remove(item(f"a{number}", uid=f"u{number}"))
+        await store.replace([item("a0", uid="u0", version=3)], "10")
+        assert versions(store) == {}
+    assert store.apply(item("a0", uid="u0", version=3))
+
+
+async def test_a_long_list_lets_others_have_their_turn(store: Store[Attachment]) -> None:
+    seen: list[int] = []
+    replacing = asyncio.create_task(store.replace([item(f"a{n}", uid=f"u{n}") for n in range(2000)], "10"))
+    while not replacing.done():
+        seen.append(len(store))
+        await asyncio.sleep(0)
+    assert len(set(seen)) > 4
+    assert len(store) == 2000
+
+
+def test_an_object_in_a_known_version_need_not_be_read_again(store: Store[Attachment]) -> None:
+    known = item(version=7)
+    store.apply(known)
+
+    def body(version: int, uid: str = known.metadata.uid) -> dict[str, Any]:
+        return {"metadata": {"name": "a", "namespace": "n", "uid": uid, "resourceVersion": str(version)}}
+
+    assert store.in_version(body(7)) is known
+    assert (store.in_version(body(8)), store.in_version(body(7, "another"))) == (None, None)
 
 
 def test_a_lasting_change_is_told_with_both_sides(store: Store[Attachment]) -> None:
@@ -169,16 +206,27 @@ def test_an_index_knows_what_was_there_before_it(store: Store[Attachment]) -> No
     assert len(store.index(lambda a: a.spec.volume_name).get("v1")) == 1
 
 
+def test_an_index_holds_groups_as_they_grow_and_shrink(store: Store[Attachment]) -> None:
+    index = store.index(lambda a: a.metadata.namespace)
+    for name in ("a", "b", "c"):
+        store.apply(item(name, uid=name))
+    assert [a.metadata.name for a in index.get("n")] == ["a", "b", "c"]
+    for name in ("a", "b", "c"):
+        store.remove(item(name, uid=name))
+    store.apply(item("d", uid="d"))
+    assert [a.metadata.name for a in index.get("n")] == ["d"]
+
+
 def test_an_index_leaves_out_what_has_no_value(store: Store[Attachment]) -> None:
     index = store.index(lambda a: a.spec.instance_id)
     store.apply(item())
     assert index.get(None) == []
 
 
-def test_an_index_moves_with_the_name_when_the_object_is_another(store: Store[Attachment]) -> None:
+async def test_an_index_moves_with_the_name_when_the_object_is_another(store: Store[Attachment]) -> None:
     index = store.index(lambda a: a.metadata.uid)
     store.apply(item(version=3))
-    store.replace([item(version=8, uid="another")], "10")
+    await store.replace([item(version=8, uid="another")], "10")
     assert (index.get("uid-a"), len(index.get("another"))) == ([], 1)
 
 

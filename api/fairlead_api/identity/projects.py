@@ -44,7 +44,7 @@ class Namespace(Resource[Model, NamespaceStatus]):
     status: NamespaceStatus = Field(default_factory=NamespaceStatus)
 
 
-NAMESPACES: Final = Endpoint(prefix="/api/v1", plural="namespaces", parse=Namespace.model_validate, namespaced=False)
+NAMESPACES: Final = Endpoint(prefix="/api/v1", plural="namespaces", parse=Namespace.read, namespaced=False)
 
 
 def labelled_project(namespace: Resource[Any, Any]) -> Hashable | None:
