@@ -1,6 +1,7 @@
 """Fairlead as it is measured: a control plane of its own, one operator, one facade, one Backend on a real tgtd."""
 
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -14,25 +15,26 @@ BACKEND = "local"
 
 
 class Installation:
-    """A context manager; leaves nothing behind. Leases and sweeps have the times that a cluster would have.
+    """A context manager; leaves nothing behind. Options are the chart's.
 
-    Attributes:
-        url: of the attachments API.
+    Args:
+        folder: for everything but the control plane's data.
+        durable: whether etcd answers a write when it is on the disk, as in a cluster.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, durable: bool) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self.control_plane = ControlPlane()
-        self.stack = Stack(self.control_plane, folder, lease_duration=15.0)
+        self.control_plane = ControlPlane(durable=durable)
+        self.stack = Stack(self.control_plane, folder)
 
     def __enter__(self) -> Self:
         try:
             self.control_plane.start()
             self.stack.install()
             self.stack.add_backend(BACKEND, default=True)
-            # As in a cluster; the development stack's own operators say more.
+            # The development stack's own operators say more.
             self.stack.start_operator(options=("--log-level", "INFO"))
-            self.stack.start_facade(options=("--log-level", "warning"))
+            self.stack.start_facade()
             with connect(self.control_plane.kubeconfig) as api:
                 wait_for_backend(api, BACKEND)
         except BaseException:
@@ -47,7 +49,9 @@ class Installation:
 
     def stop(self) -> None:
         """End everything."""
-        self.stack.stop()
+        # tgtd is ended by an event loop of its own, and there may be one in this thread.
+        with ThreadPoolExecutor(1) as thread:
+            thread.submit(self.stack.stop).result()
         self.control_plane.stop()
 
     @property
@@ -61,8 +65,7 @@ class Installation:
         return self.stack.data_dirs[BACKEND] / "run"
 
     def pids(self) -> Mapping[str, list[int]]:
-        """The processes by their part. tgtd descends from the operator as long as that one lives."""
-        daemons = tgt_process.find_running(self.run_folder)
-        own = {name: [component.pid] for name, component in self.stack.processes.items()}
-        control_plane = {name: [component.pid] for name, component in self.control_plane.components.items()}
-        return {**own, "tgtd": daemons, **control_plane}
+        """The processes by their part; tgtd, which descends from the operator, before that one."""
+        components = {**self.stack.processes, **self.control_plane.components}
+        own = {name: [component.pid] for name, component in components.items()}
+        return {"tgtd": tgt_process.find_running(self.run_folder), **own}

@@ -42,6 +42,12 @@ def tree(roots: Iterable[int], processes: Mapping[int, Usage]) -> set[int]:
     return found
 
 
+def cpu_by_part(parts: Mapping[str, Iterable[int]]) -> dict[str, float]:
+    """Processor seconds of each part's processes, without what descends from them."""
+    processes = table()
+    return {name: sum(processes[pid].cpu for pid in pids if pid in processes) for name, pids in parts.items()}
+
+
 def cpu_seconds(roots: Iterable[int]) -> float:
     """Processor time of those processes and all that descend from them, with ended ones that were waited for."""
     processes = table()
@@ -68,10 +74,19 @@ class Memory:
         )
 
 
-def memory(roots: Iterable[int]) -> Memory:
-    """What those processes hold, with all that descend from them."""
+def memory(parts: Mapping[str, Iterable[int]]) -> dict[str, Memory]:
+    """What each part holds: its processes and all that descend from them and were not counted for an earlier part."""
+    processes, counted, found = table(), set[int](), {}
+    for name, roots in parts.items():
+        own = tree(roots, processes) - counted
+        counted |= own
+        found[name] = _memory_of(own)
+    return found
+
+
+def _memory_of(pids: Iterable[int]) -> Memory:
     sums = Memory(0, 0, 0)
-    for pid in tree(roots, table()):
+    for pid in pids:
         with contextlib.suppress(OSError):
             rows = (line.split() for line in (_PROC / str(pid) / "smaps_rollup").read_text().splitlines()[1:])
             kib = {row[0]: int(row[1]) for row in rows}

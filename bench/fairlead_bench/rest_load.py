@@ -43,6 +43,11 @@ class Cycle:
     complete: float
     delete: float
 
+    @classmethod
+    def between(cls, moments: Sequence[float]) -> Self:
+        """From the four moments at which each began and the last one ended."""
+        return cls(*(end - begin for begin, end in itertools.pairwise(moments)))
+
     @property
     def whole(self) -> float:
         """All three."""
@@ -124,7 +129,13 @@ class RestLoad:
         times.append(time.perf_counter())
         await self.detach(attachment)
         times.append(time.perf_counter())
-        return Cycle(*(end - begin for begin, end in itertools.pairwise(times)))
+        return Cycle.between(times)
+
+    async def occupy(self, volume: str) -> str:
+        """Have a volume in use; returns the attachment's id."""
+        attachment = await self.attach(volume)
+        await self.complete(attachment)
+        return attachment
 
     async def show(self, attachment: str) -> float:
         """Seconds for one attachment."""

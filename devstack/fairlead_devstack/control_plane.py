@@ -45,6 +45,7 @@ class ControlPlane:
         tethered: bool = True,
         ready_timeout: float = 120.0,
         etcd_quota_bytes: int = 8 * 1024**3,
+        durable: bool = False,
         service_cidr: str = "10.96.0.0/16",
         extra_apiserver_arguments: Sequence[str] = (),
     ) -> None:
@@ -58,6 +59,8 @@ class ControlPlane:
             tethered: Whether the processes are killed when this one dies. False for a stack in the background.
             ready_timeout: Seconds each component may take until it serves.
             etcd_quota_bytes: How large etcd's data may grow.
+            durable: Whether a write is on the disk when it is answered. Otherwise data outlive a killed process, not a
+                lost machine; that is what tests need, and several times as fast.
             service_cidr: The range of Services' addresses.
             extra_apiserver_arguments: Further arguments of kube-apiserver.
         """
@@ -70,6 +73,7 @@ class ControlPlane:
         self._tethered = tethered
         self._ready_timeout = ready_timeout
         self._quota = etcd_quota_bytes
+        self._durable = durable
         self._service_cidr = service_cidr
         self._extra = tuple(extra_apiserver_arguments)
         self._tokens = TokenFile()
@@ -230,8 +234,7 @@ class ControlPlane:
             "listen-peer-urls": peer,
             "initial-advertise-peer-urls": peer,
             "initial-cluster": f"default={peer}",
-            # Data outlive a killed process, not a lost machine; that is what tests need, and several times as fast.
-            "unsafe-no-fsync": "true",
+            "unsafe-no-fsync": "false" if self._durable else "true",
             "quota-backend-bytes": str(self._quota),
             "auto-compaction-mode": "periodic",
             "auto-compaction-retention": "10m",

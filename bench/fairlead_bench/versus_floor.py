@@ -1,0 +1,250 @@
+"""Section `floor`: an attachment's life through REST beside the same API writes and the bare target commands."""
+
+import asyncio
+import os
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+from fairlead_bench import processes
+from fairlead_bench.bare_api import BareLife, Stages, install_copies
+from fairlead_bench.bare_target import BareTargets
+from fairlead_bench.figures import Cell, Chart, Ratio, Result, Series, Table, median, quantile
+from fairlead_bench.installation import Installation
+from fairlead_bench.rest_load import Cycle, RestLoad, cycles, spread
+from fairlead_bench.section import Bench, Section
+from fairlead_kube.client import KubeClient
+
+_CLIENTS = 16
+_WRITES = 8
+"""Of a one-step life; a test counts them in the audit log."""
+
+ABOUT = f"""\
+An attachment's life through REST costs {_WRITES} writes to the API server and some commands to tgtd; that is the floor
+of any implementation that keeps its state there. The floor is measured by one bare client in the same turns on the same
+API server: the same writes with the same bytes, to kinds copied into another group (no watcher, no admission policy),
+and the six commands that make an export and the two that end it, to a tgtd beside. An attach is the POST with connector
+on one side, and create, ledger, export and connection on the other. etcd answers without waiting for the disk here, so
+that both sides show what they compute.
+"""
+
+
+@dataclass
+class Floor:
+    """Bare lives, each on a Volume and a file of its own. Use as an async context manager.
+
+    Attributes:
+        lives: one for each client.
+    """
+
+    kubeconfig: Path
+    folder: Path
+    load: RestLoad
+    clients: int
+    lives: list["_Life"] = field(default_factory=list)
+    _open: AsyncExitStack = field(default_factory=AsyncExitStack)
+
+    async def __aenter__(self) -> Self:
+        await asyncio.to_thread(install_copies, self.kubeconfig)
+        try:
+            client = await self._open.enter_async_context(await KubeClient.from_kubeconfig(self.kubeconfig))
+            targets = await self._open.enter_async_context(BareTargets(self.folder))
+            stages = await Stages.record(client, self.load)
+            self.lives = [
+                _Life(BareLife(client, stages), targets, targets.file(str(number))) for number in range(self.clients)
+            ]
+            for life in self.lives:
+                await life.writes.begin()
+        except BaseException:
+            await self._open.aclose()
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._open.aclose()
+
+
+@dataclass(frozen=True)
+class _Life:
+    writes: BareLife
+    targets: BareTargets
+    file: Path
+
+    async def cycle(self) -> Cycle:
+        """One life, in the order of docs/architecture.md."""
+        times = [time.perf_counter()]
+        handle = await self.writes.create()
+        await self.writes.admit()
+        tid = await self.targets.export(handle, self.file)
+        await self.writes.publish()
+        times.append(time.perf_counter())
+        await self.writes.complete()
+        times.append(time.perf_counter())
+        await self.writes.ask_deletion()
+        await self.targets.remove(tid, handle)
+        await self.writes.release()
+        times.append(time.perf_counter())
+        return Cycle.between(times)
+
+    async def cycles(self, count: int) -> list[Cycle]:
+        return [await self.cycle() for _ in range(count)]
+
+
+@dataclass
+class Figures:
+    """What was seen of one side: cycles at one client, cycles per second at many, a figure for each turn."""
+
+    alone: list[Cycle] = field(default_factory=list)
+    rates: list[float] = field(default_factory=list)
+    cpu: dict[str, float] = field(default_factory=dict)
+    together: int = 0
+
+
+async def compare(
+    floor: Floor, load: RestLoad, volumes: Sequence[str], *, turns: int, each: int
+) -> tuple[Figures, Figures]:
+    """Have one client go through lives on both sides in turns. Returns REST's figures and the floor's."""
+    rest, bare = Figures(), Figures()
+    for _ in range(turns):
+        found, _ = await cycles(load, volumes[:1], each=each)
+        rest.alone += found
+        bare.alone += await floor.lives[0].cycles(each)
+    return rest, bare
+
+
+async def _together(
+    floor: Floor, load: RestLoad, volumes: Sequence[str], pids: Mapping[str, list[int]], *, each: int
+) -> tuple[Figures, Figures]:
+    """One turn of many clients on both sides, with the processor time that it took."""
+    before = _cpu(pids)
+    found, seconds = await cycles(load, volumes, each=each)
+    between = _cpu(pids)
+    rest = Figures(rates=[len(found) / seconds], cpu=_less(between, before), together=len(found))
+    done, seconds = await spread(floor.lives, len(floor.lives), lambda life: life.cycles(each))
+    count = sum(map(len, done))
+    return rest, Figures(rates=[count / seconds], cpu=_less(_cpu(pids), between), together=count)
+
+
+async def _run(bench: Bench) -> Result:
+    with Installation(bench.folder / "fairlead", durable=False) as fairlead:
+        async with RestLoad(fairlead.url) as load:
+            kubeconfig = fairlead.control_plane.kubeconfig
+            async with Floor(kubeconfig, bench.folder / "bare", load, _CLIENTS) as floor:
+                volumes, _ = await spread([1] * _CLIENTS, _CLIENTS, load.create_volume)
+                # The first ones find caches cold and connections not made.
+                await _together(floor, load, volumes, {}, each=2)
+                for life in floor.lives:
+                    life.writes.seconds.clear()
+                turns, each = bench.count(10, quick=3), bench.count(20, quick=5)
+                rest, bare = await compare(floor, load, volumes, turns=turns, each=each)
+                single = floor.lives[0].writes.seconds
+                floor.lives[0].writes.seconds = {}
+                pids = {**fairlead.pids(), "bench": [os.getpid()]}
+                for _ in range(bench.count(8, quick=2)):
+                    turn = await _together(floor, load, volumes, pids, each=bench.count(10, quick=2))
+                    for total, part in zip((rest, bare), turn, strict=True):
+                        total.rates += part.rates
+                        total.together += part.together
+                        total.cpu = {name: total.cpu.get(name, 0.0) + used for name, used in part.cpu.items()}
+                return _result(rest, bare, single)
+
+
+def _cpu(pids: Mapping[str, list[int]]) -> dict[str, float]:
+    return processes.cpu_by_part(pids)
+
+
+def _less(later: Mapping[str, float], earlier: Mapping[str, float]) -> dict[str, float]:
+    return {name: used - earlier[name] for name, used in later.items()}
+
+
+def _result(rest: Figures, bare: Figures, single: Mapping[str, Sequence[float]]) -> Result:
+    attach = median([c.create for c in rest.alone]) / median([c.create for c in bare.alone])
+    return Result(
+        ratios=(
+            Ratio(name="attach, one client, median: REST / floor", value=attach, bound="at most", goal=2, aim=1.5),
+            Ratio(
+                name=f"lives per second, {_CLIENTS} clients: REST / floor",
+                value=median(rest.rates) / median(bare.rates),
+                bound="at least",
+                goal=0.4,
+                aim=0.6,
+            ),
+        ),
+        tables=(_times(rest, bare), _rates(rest, bare), _writes(single), _processors(rest, bare)),
+        charts=(_chart(rest, bare),),
+    )
+
+
+_PARTS = ("create", "complete", "delete", "whole")
+
+
+def _seconds(figures: Figures, part: str) -> list[float]:
+    return [getattr(cycle, part) for cycle in figures.alone]
+
+
+def _times(rest: Figures, bare: Figures) -> Table:
+    def row(part: str) -> tuple[Cell, ...]:
+        one, other = _seconds(rest, part), _seconds(bare, part)
+        cells = (median(one), quantile(one, 0.95), median(other), quantile(other, 0.95))
+        return part, *(cell * 1e3 for cell in cells), median(one) / median(other)
+
+    return Table(
+        title=f"Milliseconds at one client, {len(rest.alone)} lives each (create: until the connection is known)",
+        columns=("", "REST p50", "p95", "floor p50", "p95", "quotient of medians"),
+        rows=tuple(row(part) for part in _PARTS),
+    )
+
+
+def _rates(rest: Figures, bare: Figures) -> Table:
+    each = [one / other for one, other in zip(rest.rates, bare.rates, strict=True)]
+    return Table(
+        title=f"Lives per second by {_CLIENTS} clients, {len(each)} turns each",
+        columns=("", "least", "median", "most"),
+        rows=(
+            ("REST", min(rest.rates), median(rest.rates), max(rest.rates)),
+            ("floor", min(bare.rates), median(bare.rates), max(bare.rates)),
+            ("quotient of a turn", min(each), median(each), max(each)),
+        ),
+    )
+
+
+def _writes(single: Mapping[str, Sequence[float]]) -> Table:
+    return Table(
+        title="Milliseconds of a single bare write at one client",
+        columns=("", "n", "p50", "p95"),
+        rows=tuple(
+            (what, len(seconds), median(seconds) * 1e3, quantile(seconds, 0.95) * 1e3)
+            for what, seconds in single.items()
+        ),
+    )
+
+
+def _processors(rest: Figures, bare: Figures) -> Table:
+    def per_life(figures: Figures, part: str) -> float:
+        return figures.cpu[part] / figures.together * 1e3
+
+    return Table(
+        title=f"Milliseconds of processor time per life at {_CLIENTS} clients, by who spent it",
+        columns=("", "REST", "floor"),
+        rows=(
+            *((part, per_life(rest, part), per_life(bare, part)) for part in rest.cpu),
+            ("all", *(sum(figures.cpu.values()) / figures.together * 1e3 for figures in (rest, bare))),
+        ),
+    )
+
+
+def _chart(rest: Figures, bare: Figures) -> Chart:
+    return Chart(
+        name="floor-times",
+        title="Milliseconds at one client, medians",
+        series=tuple(
+            Series(name=name, points=tuple((part, median(_seconds(figures, part)) * 1e3) for part in _PARTS))
+            for name, figures in (("REST", rest), ("floor", bare))
+        ),
+    )
+
+
+SECTION = Section(name="floor", title="Against the floor", about=ABOUT, run=_run)
