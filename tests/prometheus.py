@@ -98,6 +98,12 @@ def prometheus(folder: Path, jobs: Mapping[str, int], rules: Mapping[str, Any]) 
         process.terminate()
 
 
+def scraped(port: int) -> str:
+    """What a process of this machine says of itself, as Prometheus reads it."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+        return str(answer.read().decode())
+
+
 def labelled(**labels: str) -> tuple[tuple[str, str], ...]:
     """A key of what `Prometheus.query` returns."""
     return _labels(labels)

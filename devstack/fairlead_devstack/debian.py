@@ -22,7 +22,11 @@ _APT = ("apt-get", "--quiet=2", "-o", "DPkg::Lock::Timeout=300")
 
 
 class PackagesMissing(Exception):
-    """Commands are missing and cannot be installed here; the message says how to."""
+    """Commands are missing and could not be installed; the message says how to."""
+
+
+class NotInstallable(PackagesMissing):
+    """Nothing can be installed here at all: this is not Debian, or we are not root."""
 
 
 def find_command(name: str) -> str | None:
@@ -48,7 +52,8 @@ def ensure_commands(packages: Mapping[str, str]) -> None:
             that bring no command.
 
     Raises:
-        PackagesMissing: Some are missing, and this is not Debian, not root, or apt-get failed.
+        NotInstallable: Some are missing, and this is not Debian or we are not root.
+        PackagesMissing: Some are missing, and apt-get failed.
     """
     missing = _missing(packages)
     if not missing:
@@ -56,9 +61,9 @@ def ensure_commands(packages: Mapping[str, str]) -> None:
     wanted = sorted({packages[command] for command in missing})
     hint = f"missing: {', '.join(missing)}; install with: apt-get install --no-install-recommends {' '.join(wanted)}"
     if shutil.which("apt-get") is None:
-        raise PackagesMissing(f"{hint} (package names are Debian's; this machine has no apt-get)")
+        raise NotInstallable(f"{hint} (package names are Debian's; this machine has no apt-get)")
     if os.geteuid() != 0:
-        raise PackagesMissing(f"{hint} (as root)")
+        raise NotInstallable(f"{hint} (as root)")
     say(f"installing Debian packages: {' '.join(wanted)} (their daemons are not started)")
     with _daemons_stay_stopped():
         _apt("update")

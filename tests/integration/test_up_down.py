@@ -14,9 +14,9 @@ from kubernetes import client
 
 from fairlead_devstack.api_client import connect
 from fairlead_devstack.component import kill_recorded
-from fairlead_devstack.debian import ensure_commands
 from fairlead_devstack.interruption import EXIT_CODE
 from leftovers import processes_of
+from packages import need_commands
 
 README = Path(__file__).parents[2] / "README.md"
 
@@ -96,7 +96,7 @@ def test_openstacks_clients_find_all_they_need_in_env(up: Path) -> None:
 
 
 def test_the_readmes_commands_work_as_they_stand(up: Path) -> None:
-    ensure_commands({"curl": "curl", "jq": "jq", "iscsi-inq": "libiscsi-bin"})
+    need_commands({"curl": "curl", "jq": "jq", "iscsi-inq": "libiscsi-bin"})
     blocks = re.findall(r"^```sh\n(.*?)^```$", README.read_text(), re.MULTILINE | re.DOTALL)
     commands = "\n".join(blocks)
     assert commands.startswith("make up\nsource .run/env\n")

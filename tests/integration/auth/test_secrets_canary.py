@@ -1,10 +1,10 @@
 """Recognisable secrets go through every path; then everything that anybody could read is searched for them."""
 
 import json
-import shutil
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,22 +15,24 @@ from kubernetes import client
 from accounts import Accounts, Grant, TokenRest
 from canaries import Canaries, command_lines, tracer
 from cluster import Cluster
+from collector import Collector, collector
 from facades import RunningFacade, facade, write_private
 from fairlead_api.settings import Settings
 from fairlead_crds import names
 from fairlead_crds.credentials import KeyRing, chap_password
 from fairlead_devstack.control_plane import ControlPlane
 from fairlead_devstack.keystone import Keystone, User
+from fairlead_devstack.ports import free_port
 from fairlead_devstack.scratch import ScratchFolder
 from iscsi import Access, login
 from own_backend import OwnBackend
+from packages import need_commands
+from prometheus import scraped
 from rest import NODE_1, NODE_2, Answer, Rest, access, connector
 from waiting import wait_for
 
 KEY = b"canary-backend-key-0123456789abc"
 KEYSTONE_WORD = User("fairlead", "", "").password
-
-pytestmark = pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace to see every command line")
 
 
 @dataclass
@@ -38,24 +40,46 @@ class Scene:
     """What was made, and what is watched for."""
 
     own: OwnBackend
-    canaries: Canaries
-    traces: list[Path]
-    answers: list[Answer]
+    spans: Collector
+    endpoint: str
+    canaries: Canaries = field(default_factory=Canaries)
+    traces: list[Path] = field(default_factory=list)
+    metrics: list[tuple[str, str]] = field(default_factory=list)
+    answers: list[Answer] = field(default_factory=list)
+    operator_metrics: int = field(default_factory=lambda: free_port("127.0.0.1"))
+
+    def start_operator(self, name: str) -> None:
+        """An operator that is traced from its first instruction, and says all that it can."""
+        trace = self.own.stack.folder / f"{name}.strace"
+        self.traces.append(trace)
+        self.own.start(name, launcher=tracer(trace), more=self.reporting(self.operator_metrics))
+
+    def reporting(self, metrics_port: int) -> tuple[str, ...]:
+        return ("--metrics-port", str(metrics_port), "--otlp-endpoint", self.endpoint)
+
+    def scrape(self, who: str, port: int) -> None:
+        self.metrics.append((who, scraped(port)))
 
 
 @pytest.fixture(scope="module")
-def scene(control_plane: ControlPlane, admin: client.ApiClient) -> Iterator[Scene]:
-    """A Backend whose key is known to us, served by an operator that is traced from its first instruction."""
-    with ScratchFolder("canaries") as scratch:
+def strace() -> None:
+    """The one way to see every command line, also of what lives for a moment."""
+    need_commands({"strace": "strace"})
+
+
+@pytest.fixture(scope="module")
+def scene(strace: None, control_plane: ControlPlane, admin: client.ApiClient) -> Iterator[Scene]:
+    """A Backend whose key is known to us, served by an operator."""
+    with ScratchFolder("canaries") as scratch, collector() as (endpoint, spans):
         own = OwnBackend(control_plane, scratch.path)
         try:
             body = client.V1Secret(
                 metadata=client.V1ObjectMeta(name=names.backend_key_secret(own.name)), data=KeyRing.new(KEY).to_secret()
             )
             client.CoreV1Api(admin).create_namespaced_secret(names.SYSTEM_NAMESPACE, body)
-            made = Scene(own, Canaries(), [scratch.path / "operator.strace"], [])
+            made = Scene(own, spans, endpoint)
             made.canaries.add("the Backend's key", KEY)
-            own.start(launcher=tracer(made.traces[0]))
+            made.start_operator("operator")
             own.wait_ready()
             for account in (names.OPERATOR_ACCOUNT, names.FACADE_ACCOUNT):
                 settings = yaml.safe_load((scratch.path / f"{account}.kubeconfig").read_text())
@@ -108,14 +132,16 @@ def _kubectl_life(scene: Scene, cluster: Cluster) -> None:
     _, password = cluster.chap(exported)
     scene.canaries.add("a CHAP password", password)
     assert login(cluster.access(exported, NODE_1)).accepted
+    scene.scrape("operator", scene.operator_metrics)
     scene.own.stack.processes["operator"].kill()
     scene.own.remove_targets()
-    trace = scene.own.stack.folder / "second.strace"
-    scene.traces.append(trace)
-    scene.own.start("second", launcher=tracer(trace))
+    scene.start_operator("second")
     wait_for(lambda: login(cluster.access(exported, NODE_1)).accepted, timeout=30, what="it is exported again")
     _, again = cluster.chap(exported)
     assert again == password
+    scene.scrape("second", scene.operator_metrics)
+    # What it has not sent yet it sends when it ends.
+    scene.own.stack.processes["second"].terminate()
 
 
 @pytest.fixture(scope="module")
@@ -127,10 +153,15 @@ def lived(scene: Scene, keystone: Keystone, admin: client.ApiClient, kubeconfig:
     core.create_namespace(client.V1Namespace(metadata=client.V1ObjectMeta(name=namespace)))
     accounts = Accounts(admin, kubeconfig, folder / "accounts", namespace)
 
-    def run(mode: str, *options: str, **more: Any) -> Any:
-        trace = folder / f"{mode}.strace"
+    @contextmanager
+    def run(mode: str, *options: str, **more: Any) -> Iterator[RunningFacade]:
+        trace, port = folder / f"{mode}.strace", free_port("127.0.0.1")
         scene.traces.append(trace)
-        return facade(scene.own.stack, f"facade-{mode}", "--auth", mode, *options, launcher=tracer(trace), **more)
+        options = ("--auth", mode, *scene.reporting(port), *options)
+        with facade(scene.own.stack, f"facade-{mode}", *options, launcher=tracer(trace), **more) as door:
+            yield door
+            scene.scrape(f"facade-{mode}", port)
+            scene.scrape("operator", scene.operator_metrics)
 
     try:
         with run("noauth") as door:
@@ -189,6 +220,22 @@ def test_no_log_of_ours_has_a_secret(lived: Scene) -> None:
     }
     for log in logs:
         assert lived.canaries.found_in(log.read_bytes()) == [], log.name
+
+
+def test_no_metric_has_a_secret(lived: Scene) -> None:
+    """Scraped after each facade's share, and of each operator at its end."""
+    assert {who for who, _ in lived.metrics} == {
+        *("operator", "second", "facade-noauth", "facade-kubernetes", "facade-keystone")
+    }
+    for who, text in lived.metrics:
+        assert "fairlead_" in text, who
+        assert lived.canaries.found_in(text) == [], who
+
+
+def test_no_span_has_a_secret(lived: Scene) -> None:
+    assert lived.spans.services == {"fairlead-operator", "fairlead-api"}
+    assert "driver create_export" in {span.name for spans in lived.spans.traces.values() for _, span in spans}
+    assert lived.canaries.found_in(lived.spans.everything) == []
 
 
 def test_no_file_beside_the_volumes_has_a_secret(lived: Scene) -> None:

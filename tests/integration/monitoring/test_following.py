@@ -1,18 +1,14 @@
 """One request followed by its id and by its trace, through both processes and the object between them."""
 
-import http.server
 import json
-import threading
-from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from cluster import Cluster
+from collector import Collector, collector
 from facades import facade
 from fairlead_crds import names
 from fairlead_devstack.control_plane import ControlPlane
@@ -22,52 +18,6 @@ from rest import Rest
 from waiting import wait_for
 
 NODE = "iqn.2026-11.org.example:node"
-
-
-class Collector:
-    """What an OTLP/HTTP collector was sent: spans by trace, each with the service that made it."""
-
-    def __init__(self) -> None:
-        self.traces: dict[str, list[tuple[str, Any]]] = defaultdict(list)
-        self.everything = b""
-
-    def take(self, content: bytes) -> None:
-        self.everything += content
-        for resource in ExportTraceServiceRequest.FromString(content).resource_spans:
-            attributes = {item.key: item.value.string_value for item in resource.resource.attributes}
-            for scope in resource.scope_spans:
-                for span in scope.spans:
-                    self.traces[span.trace_id.hex()].append((attributes["service.name"], span))
-
-    def names(self, trace: str) -> set[tuple[str, str]]:
-        return {(service, span.name) for service, span in self.traces[trace]}
-
-
-@contextmanager
-def collector() -> Iterator[tuple[str, Collector]]:
-    """A collector on a port of its own, and its address."""
-    found = Collector()
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            assert self.path == "/v1/traces"
-            found.take(self.rfile.read(int(self.headers["content-length"])))
-            self.send_response(200)
-            self.send_header("content-length", "0")
-            self.end_headers()
-
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}", found
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 class Followed:

@@ -1,21 +1,15 @@
 """What both processes tell a real Prometheus while volumes are attached and detached."""
 
 import subprocess
-import urllib.request
 from typing import Any
 
 from cluster import Cluster
 from fairlead_devstack.debian import find_command
-from prometheus import labelled
+from prometheus import labelled, scraped
 from rest import Rest
 from waiting import wait_for
 
 NODE = "iqn.2026-11.org.example:node"
-
-
-def told(port: int) -> str:
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
-        return str(answer.read().decode())
 
 
 def test_prometheus_scrapes_both_and_sees_a_whole_life(watched: Any, rest: Rest, cluster: Cluster) -> None:
@@ -57,7 +51,7 @@ def test_promtool_finds_nothing_against_the_names(watched: Any) -> None:
     program = find_command("promtool")
     assert program is not None
     for port in watched.metrics.values():
-        ours = "\n".join(line for line in told(port).splitlines() if "fairlead_" in line) + "\n"
+        ours = "\n".join(line for line in scraped(port).splitlines() if "fairlead_" in line) + "\n"
         done = subprocess.run(
             [program, "check", "metrics"], input=ours, capture_output=True, text=True, check=False, timeout=30
         )
@@ -76,11 +70,11 @@ def test_objects_and_callers_make_no_new_series(watched: Any, rest: Rest, cluste
 
     live()
     live()
-    before = [_series(told(port)) for port in watched.metrics.values()]
+    before = [_series(scraped(port)) for port in watched.metrics.values()]
     for _ in range(3):
         live()
         rest.send("GET", f"/nowhere/{namespace}")
-    after = [_series(told(port)) for port in watched.metrics.values()]
+    after = [_series(scraped(port)) for port in watched.metrics.values()]
     new = [found - known for found, known in zip(after, before, strict=True)]
     assert not any(namespace in series for found in after for series in found)
     # A refusal now and then (409) is news of another kind.
