@@ -110,23 +110,26 @@ class Writer(Generic[R]):
             return written
         raise Conflict("Resource conflict: the resource keeps changing; try again.")
 
-    async def delete(self, item: R, decide: Callable[[R], None]) -> None:
+    async def delete(self, item: R, decide: Callable[[R], None] | None = None) -> None:
         """Ask for an object's deletion.
 
         Args:
             item: the object as last seen.
-            decide: given the newest version, raises to refuse. Called again when somebody else wrote in between.
+            decide: given the newest version, raises to refuse. Called again when somebody else wrote in between. None:
+                it goes whatever its version, as long as it is this object.
 
         Raises:
             Conflict: it changed each time.
         """
         uid = item.metadata.uid
         for _ in range(ATTEMPTS):
-            decide(item)
-            meta = item.metadata
+            meta, version = item.metadata, None
+            if decide is not None:
+                decide(item)
+                version = meta.resource_version
             try:
                 answer = await self._client.delete(
-                    self._endpoint, meta.name, meta.namespace, uid=uid, resource_version=meta.resource_version
+                    self._endpoint, meta.name, meta.namespace, uid=uid, resource_version=version
                 )
             except kube.Conflict:
                 item = await self._again(item, uid)
