@@ -1,7 +1,7 @@
 """``python -m fairlead_devstack.images``: the chart's images, by Docker or buildah where there is one, else by hand.
 
 The third way needs no registry: a Debian root made by mmdebstrap, cached, is the lowest layer, and the project's wheel
-with its locked dependencies the next. The Dockerfiles in `images/` install the same wheel.
+with its locked dependencies the next. `images/Dockerfile` installs the same wheel.
 """
 
 import argparse
@@ -44,9 +44,9 @@ class ImagesFailed(Exception):
     """The images could not be made; the message has what the tool said."""
 
 
-def default_tag() -> str:
-    """The tag that the chart asks for when its values name none."""
-    return str(yaml.safe_load((CHART / "Chart.yaml").read_text())["appVersion"])
+def default_tag(chart: Path = CHART) -> str:
+    """The tag that a chart asks for when its values name none."""
+    return str(yaml.safe_load((chart / "Chart.yaml").read_text())["appVersion"])
 
 
 def image_names(registry: str, tag: str) -> dict[str, str]:
@@ -55,7 +55,7 @@ def image_names(registry: str, tag: str) -> dict[str, str]:
     return {process: f"{prefix}fairlead/{process}:{tag}" for process in PROCESSES}
 
 
-def write_images(archive: Path, *, registry: str, tag: str, pause: bool) -> None:
+def write_images(archive: Path, *, registry: str, tag: str, pause: bool, checkout: Path = CHECKOUT) -> None:
     """Make the images without a registry and write them into one archive.
 
     Args:
@@ -63,6 +63,7 @@ def write_images(archive: Path, *, registry: str, tag: str, pause: bool) -> None
         registry: start of their names.
         tag: end of their names.
         pause: whether the archive has an image for pods' sandboxes too.
+        checkout: of what they are made.
 
     Raises:
         PackagesMissing: mmdebstrap or busybox is missing and cannot be installed.
@@ -74,8 +75,8 @@ def write_images(archive: Path, *, registry: str, tag: str, pause: bool) -> None
     with ScratchFolder("images") as scratch:
         application, tools, bare = (scratch.path / name for name in ("application.tar", "tools.tar", "pause.tar"))
         say("installing the wheel and its dependencies into a layer")
-        _pack_application(scratch.path, application)
-        _pack_files(scratch.path / "tools", {"usr/local/bin/run-tgtd": CHECKOUT / "images/tgtd/run-tgtd"}, tools)
+        _pack_application(checkout, scratch.path, application)
+        _pack_files(scratch.path / "tools", {"usr/local/bin/run-tgtd": checkout / "images/tgtd/run-tgtd"}, tools)
         environment = {"PATH": "/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
         python = {**environment, "PYTHONPATH": "/opt/fairlead", "PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1"}
         images = [
@@ -123,10 +124,10 @@ def _debian_root() -> Path:
     return root
 
 
-def _pack_application(scratch: Path, layer: Path) -> None:
+def _pack_application(checkout: Path, scratch: Path, layer: Path) -> None:
     folder = scratch / "application"
-    wheel = build_wheel(CHECKOUT, scratch / "wheel")
-    install_wheel(wheel, folder / "opt" / "fairlead", python=_PYTHON, constraints=CHECKOUT / "requirements.txt")
+    wheel = build_wheel(checkout, scratch / "wheel")
+    install_wheel(wheel, folder / "opt" / "fairlead", python=_PYTHON, constraints=checkout / "requirements.txt")
     pack(folder, layer)
 
 
@@ -138,10 +139,20 @@ def _pack_files(folder: Path, files: dict[str, Path], layer: Path) -> None:
     pack(folder, layer)
 
 
-def _build_with(program: str, registry: str, tag: str) -> None:
+def build_images(program: str, *, registry: str, tag: str) -> None:
+    """Build the images from `images/Dockerfile`, which has a target for each.
+
+    Args:
+        program: docker or buildah.
+        registry: start of their names.
+        tag: end of their names.
+
+    Raises:
+        ImagesFailed: one cannot be built; what the program said is on the terminal.
+    """
     for process, name in image_names(registry, tag).items():
         say(f"{Path(program).name} builds {name}")
-        command = [program, "build", "--tag", name, "--file", f"images/{process}/Dockerfile", "."]
+        command = [program, "build", "--target", process, "--tag", name, "--file", "images/Dockerfile", "."]
         if subprocess.run(command, cwd=CHECKOUT, stdin=subprocess.DEVNULL, check=False).returncode != 0:
             raise ImagesFailed(f"{' '.join(command)} failed; see above")
 
@@ -186,7 +197,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         builder = None if options.without_registry else _builder()
         if builder is not None:
-            _build_with(builder, options.registry, options.tag)
+            build_images(builder, registry=options.registry, tag=options.tag)
         else:
             write_images(options.archive, registry=options.registry, tag=options.tag, pause=False)
             say(f"wrote {options.archive}; load it with `docker load -i` or `ctr -n k8s.io images import`")

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from fairlead_crds import names
 from fairlead_devstack.gobuild import BuildFailed
-from fairlead_devstack.images import CHART, CHECKOUT, default_tag, image_names
+from fairlead_devstack.images import CHART, CHECKOUT, ImagesFailed, build_images, default_tag, image_names
 from fairlead_devstack.interruption import EXIT_CODE, end_on_signals
 from fairlead_devstack.lookup import locate_helm
 from fairlead_devstack.progress import say
@@ -38,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             _run(kind, "delete", "cluster", "--name", CLUSTER)
         else:
             _up(kind, docker)
-    except (KindFailed, BuildFailed) as error:
+    except (KindFailed, ImagesFailed, BuildFailed) as error:
         say(str(error))
         return 1
     except KeyboardInterrupt:
@@ -49,9 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _up(kind: str, docker: str) -> None:
     images = image_names("", default_tag())
-    for process, image in images.items():
-        say(f"building {image}")
-        _run(docker, "build", "--quiet", "--tag", image, "--file", f"images/{process}/Dockerfile", ".")
+    build_images(docker, registry="", tag=default_tag())
     clusters = subprocess.run([kind, "get", "clusters"], capture_output=True, text=True, check=False).stdout.split()
     if CLUSTER not in clusters:
         say(f"making the kind cluster {CLUSTER}")

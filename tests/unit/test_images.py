@@ -69,11 +69,33 @@ def test_the_images_are_those_that_the_chart_asks_for() -> None:
     assert image_names("registry.example/x/", "7")["tgtd"] == "registry.example/x/fairlead/tgtd:7"
 
 
+def target(name: str) -> list[str]:
+    """The instructions that make a target of the Dockerfile, those of the stages that it begins with included."""
+    text = (CHECKOUT / "images" / "Dockerfile").read_text().replace("\\\n", "")
+    stages = {}
+    for stage in re.split(r"^(?=FROM )", text, flags=re.MULTILINE)[1:]:
+        first, *rest = [line for line in stage.splitlines() if line and not line.startswith("#")]
+        _, base, _, made = first.split()
+        stages[made] = [*stages.get(base, []), *rest]
+    return stages[name]
+
+
 @pytest.mark.parametrize("process", PROCESSES)
 def test_an_image_runs_as_the_user_that_the_chart_sets(process: str) -> None:
-    text = (CHECKOUT / "images" / process / "Dockerfile").read_text()
     values = yaml.safe_load((CHART / "values.yaml").read_text())["podSecurity"]
-    assert re.findall(r"^USER (.*)$", text, re.MULTILINE) == [f"{values['runAsUser']}:{values['runAsGroup']}"]
+    users = [line for line in target(process) if line.startswith("USER")]
+    assert users == [f"USER {values['runAsUser']}:{values['runAsGroup']}"]
+
+
+@pytest.mark.parametrize("process", PROCESSES)
+def test_an_image_starts_its_own_process(process: str) -> None:
+    scripts = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["project"]["scripts"]
+    (entry,) = [json.loads(line.removeprefix("ENTRYPOINT ")) for line in target(process) if "ENTRYPOINT" in line]
+    if process == "tgtd":
+        assert any(line.startswith("COPY") and line.endswith(entry[0]) for line in target(process))
+    else:
+        assert Path(entry[0]).name in scripts
+        assert Path(entry[0]).name == f"fairlead-{process}"
 
 
 def test_the_build_sees_every_package_of_the_wheel() -> None:
