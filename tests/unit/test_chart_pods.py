@@ -6,6 +6,7 @@ import pytest
 
 from chart import NAMESPACE, containers, named, of_kind, pods, render
 from fairlead_api.settings import Settings as FacadeSettings
+from fairlead_api.transport.options import TransportOptions
 from fairlead_operator.settings import Settings as OperatorSettings
 
 Pod = dict[str, Any]
@@ -106,6 +107,18 @@ def test_the_facade_takes_the_arguments_of_the_other_modes(mode: str) -> None:
     objects = render({"api": {"auth": {"mode": mode, "keystone": keystone}}})
     given = [a.replace("$(POD_IP)", "192.0.2.7") for a in dict(pods(objects))["fairlead-api"]["containers"][0]["args"]]
     assert FacadeSettings.read(given, {}).auth_mode == mode
+
+
+def test_the_facade_s_limits_are_values_with_its_own_defaults() -> None:
+    def limits(values: dict[str, Any]) -> TransportOptions:
+        pod = dict(pods(render(values)))["fairlead-api"]
+        return FacadeSettings.read([a.replace("$(POD_IP)", "::1") for a in pod["containers"][0]["args"]], {}).transport
+
+    assert limits({}) == TransportOptions()
+    given = {"connections": 1000000, "clientConnections": 2, "clientRate": 0, "requestSeconds": 0.5}
+    assert limits({"api": {"limits": given}}) == TransportOptions(
+        connections=1000000, client_connections=2, client_rate=0, request_seconds=0.5
+    )
 
 
 def test_the_facade_serves_tls_with_a_secret() -> None:
