@@ -43,7 +43,7 @@ class OwnBackend:
         faults = Faults(self.stack.folder / f"{name}-faults")
         if pause_at is not None:
             faults.set(pause_at, "pause")
-        options = ("--backend", self.name, "--no-controller", *more)
+        options = ("--backend", self.name, *more)
         return self.stack.start_operator(name, options=options, fault_dir=faults.folder, launcher=launcher), faults
 
     def wait_ready(self) -> None:

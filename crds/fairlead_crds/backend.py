@@ -61,6 +61,10 @@ class BackendStatus(Model):
     holder: str | None = Field(
         default=None, description="The operator (pod or host) that serves this backend.", max_length=253
     )
+    selective: bool = Field(
+        default=False,
+        description="Whether its operator watches only what carries its label; then the controller puts that on.",
+    )
     key_id: str | None = Field(default=None, description="Names the key of new CHAP credentials.", max_length=63)
     unknown_exports: UnknownExports | None = Field(
         default=None, description="Exports nobody owns; Fairlead leaves them alone."

@@ -72,7 +72,7 @@ PRESENTATIONS: Final[dict[AnyKind, Presentation]] = {
             Column("Display Name", ".spec.displayName", "Its name in REST.", wide=True),
             _AGE,
         ),
-        selectable=(".spec.backendName", ".status.phase", ".status.backendName"),
+        selectable=(".spec.backendName", ".spec.source.handle", ".status.phase", ".status.backendName"),
     ),
     Attachment: Presentation(
         short_names=("flatt",),

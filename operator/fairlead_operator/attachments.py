@@ -12,7 +12,7 @@ from fairlead_kube.node import OUT_OF_SERVICE, Node
 from fairlead_operator.core import steps
 from fairlead_operator.core.attachment import AttachmentFacts, Done, Failure, decide
 from fairlead_operator.core.exports import ExportState, Wanted, effective_mode
-from fairlead_operator.core.placement import place_attachment
+from fairlead_operator.core.placement import handle_for, place_attachment
 from fairlead_operator.drivers.base import (
     BackendVolume,
     DriverError,
@@ -112,7 +112,7 @@ class AttachmentReconciler(Reconciler[AttachmentFacts, Done]):
         service, attachment = self._service, facts.attachment
         match step:
             case steps.Adopt():
-                await service.writer.adopt(attachment, backend=service.backend, handle=attachment.handle)
+                await service.writer.adopt(attachment, backend=service.backend, handle=handle_for(attachment))
                 await faultpoint("attach.after-adopt")
             case steps.Admit(status):
                 assert facts.volume is not None

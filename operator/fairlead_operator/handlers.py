@@ -11,11 +11,12 @@ from typing import Any
 import kopf
 
 from fairlead_crds import names
-from fairlead_crds.kinds import KINDS, Resource
+from fairlead_crds.kinds import KINDS, Attachment, Resource, Volume
 from fairlead_kube.node import Node
 from fairlead_operator.faultpoints import faultpoint
 from fairlead_operator.login import log_in
 from fairlead_operator.runtime import Runtime
+from fairlead_operator.shard import Shard
 
 NEVER_USED_FINALIZER = f"{names.GROUP}/not-used"
 """kopf removes the finalizer it is told of from objects that no handler of its needs it on; so it is told of this."""
@@ -47,8 +48,8 @@ class NothingToCompare(kopf.DiffBaseStorage):
         """Write nothing."""
 
 
-def make_settings() -> kopf.OperatorSettings:
-    """Turn off everything of kopf that writes or asks, and bound what waits."""
+def make_settings(shard: Shard) -> kopf.OperatorSettings:
+    """Turn off everything of kopf that writes or asks, bound what waits, and have the API server filter."""
     settings = kopf.OperatorSettings()
     settings.persistence.finalizer = NEVER_USED_FINALIZER
     settings.persistence.diffbase_storage = NothingToCompare()
@@ -62,6 +63,9 @@ def make_settings() -> kopf.OperatorSettings:
     settings.watching.reconnect_backoff = 0.2
     settings.watching.chunk_size = 500
     settings.process.ultimate_exiting_timeout = 30
+    if shard.selector:
+        for model in (Volume, Attachment):
+            settings.watching.label_selectors[names.GROUP, names.VERSION, model.plural] = shard.selector
     return settings
 
 

@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from fairlead_kube.client import KubeClient
@@ -293,6 +293,14 @@ class _Work:
         """Cancel it and wait for its clean-up; a main loop that is already gone needs no waiting for."""
         self._handle.cancel()
         await self.ended(within=within)
+
+
+def is_held(spec: Mapping[str, Any], now: datetime) -> bool:
+    """Whether a Lease looks held, by the clocks of two machines: good for what is only told, never for an effect."""
+    renewed = spec.get("renewTime")
+    if not spec.get("holderIdentity") or renewed is None:
+        return False
+    return now < datetime.fromisoformat(renewed) + timedelta(seconds=spec.get("leaseDurationSeconds", 0))
 
 
 def _micro_time() -> str:

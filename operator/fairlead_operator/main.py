@@ -31,7 +31,7 @@ async def run(settings: Settings) -> None:
         async with serving(*_side_ports(settings, runtime)), _declaring(client, settings):
             await kopf.operator(
                 registry=make_registry(runtime),
-                settings=make_settings(),
+                settings=make_settings(settings.shard),
                 # The kinds that are the cluster's are watched either way.
                 clusterwide=not settings.namespaces,
                 namespaces=settings.namespaces,

@@ -17,7 +17,7 @@ from fairlead_kube.client import KubeClient
 from fairlead_kube.endpoints import BACKENDS
 from fairlead_kube.errors import KubeError
 from fairlead_kube.node import Node
-from fairlead_kube.store import Change
+from fairlead_kube.store import Change, version_of
 from fairlead_operator.core.placement import place_attachment, place_volume
 from fairlead_operator.drivers.measured import MeasuredDriver
 from fairlead_operator.events import Recorder
@@ -53,13 +53,13 @@ class Runtime:
     def __init__(self, settings: Settings, client: KubeClient) -> None:
         self._settings = settings
         self._client = client
-        self.view = View(settings.namespaces)
+        self.view = View(settings.namespaces, settings.shard)
         self._writer = Writer(client, self.view)
         self._recorder = Recorder(client)
         self._served: dict[str, _Served] = {}
         # Unique to this process, however often its pod or host has the same name.
         self._identity = f"{socket.gethostname()}_{os.getpid()}_{uuid.uuid4().hex[:8]}"
-        self._controller = UnplacedController(client=client, view=self.view, writer=self._writer)
+        self._controller = UnplacedController(client, self.view, self._writer, settings)
         self._controller_election = self._election(CONTROLLER_LEASE, self._controller.run)
         self._changes = asyncio.Event()
         self._planner: asyncio.Task[None] | None = None
@@ -95,9 +95,9 @@ class Runtime:
         self.view.store_of(type(item)).apply(item)
 
     def forget(self, item: Resource[Any, Any]) -> None:
-        """Take in that an object is gone."""
+        """Take in that an object is gone, or that it has left our shard."""
         self.view.watch.told(item)
-        self.view.store_of(type(item)).remove(item)
+        self.view.store_of(type(item)).remove(item, version=version_of(item))
 
     @property
     def started(self) -> bool:
@@ -198,8 +198,10 @@ class Runtime:
     def _on_backend(self, change: Change[Backend]) -> None:
         before, after = change.before, change.after
         key = key_of(change.object)
-        if before is None or after is None or before.spec != after.spec or before.deleting != after.deleting:
+        if before is None or after is None or _matters(before) != _matters(after):
             self._changes.set()
+            if before is None or after is None:
+                self._controller.look_again()
             self._controller.enqueue(key, Priority.CHANGE)
             # A Backend that came, went or became the default may be the one that others were waiting for.
             for volume in self.view.volumes:
@@ -243,13 +245,18 @@ class Runtime:
         key = key_of(item)
         if isinstance(place, str):
             self._to_worker(place, key, priority)
-        else:
+        if not isinstance(place, str) or backends[place].status.selective:
             self._controller.enqueue(key, priority)
 
     def _to_worker(self, backend: str, key: Key, priority: Priority) -> None:
         served = self._served.get(backend)
         if served is not None:
             served.worker.enqueue(key, priority)
+
+
+def _matters(backend: Backend) -> tuple[object, ...]:
+    """What of a Backend decides who looks after its objects, and how."""
+    return backend.spec, backend.deleting, backend.status.selective
 
 
 def _measured(plan: Plan) -> MeasuredDriver:

@@ -10,6 +10,7 @@ from pathlib import Path
 from fairlead_crds.names import SYSTEM_NAMESPACE
 from fairlead_kube import scope
 from fairlead_operator.lease import LeaseTiming
+from fairlead_operator.shard import Shard
 from fairlead_telemetry.options import ReportingOptions, add_options, reporting_options
 
 
@@ -80,6 +81,13 @@ class Settings:
             reporting=reporting_options(given),
             log_level=given.log_level,
         )
+
+    @property
+    def shard(self) -> Shard:
+        """The Volumes and Attachments that this process has to see."""
+        if self.controller_only:
+            return Shard(())
+        return Shard(self.backends) if self.backends and not self.controller else Shard()
 
     def serves(self, backend: str) -> bool:
         """Whether this process may campaign for a Backend."""

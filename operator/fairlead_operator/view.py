@@ -1,6 +1,6 @@
 """The operator's copy of the cluster: one store per kind and the indexes that reconciling needs."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal, NamedTuple, TypeVar
 
 from fairlead_crds import names
@@ -9,7 +9,8 @@ from fairlead_kube.client import KubeClient
 from fairlead_kube.endpoints import ATTACHMENTS, BACKENDS, NODE_CONNECTORS, NODES, VOLUMES, Endpoint
 from fairlead_kube.errors import NotFound
 from fairlead_kube.node import Node
-from fairlead_kube.store import Change, Store
+from fairlead_kube.store import Change, Store, version_of
+from fairlead_operator.shard import Shard, backend_label, strays
 from fairlead_operator.watch_check import WatchCheck
 
 R = TypeVar("R", bound=Resource[Any, Any])
@@ -29,7 +30,8 @@ class Key(NamedTuple):
 class View:
     """What this process knows of the cluster. Fed by kopf's events, by lists and by the answers to our own writes."""
 
-    def __init__(self, namespaces: tuple[str, ...] = ()) -> None:
+    def __init__(self, namespaces: tuple[str, ...] = (), shard: Shard | None = None) -> None:
+        self.shard = shard or Shard()
         self.watch = WatchCheck(by_namespace=bool(namespaces))
         self.backends: Store[Backend] = Store()
         self.volumes: Store[Volume] = Store()
@@ -89,18 +91,59 @@ class View:
             return self.attachments.get(key.name, key.namespace)
         return self.volumes.get(key.name, key.namespace) if key.kind == "Volume" else self.backends.get(key.name)
 
+    def keeps(self, item: Resource[Any, Any]) -> bool:
+        """Whether the object is this process's affair: in its shard, or, with the controller, of no Backend there is.
+
+        A copy of anything else would grow old here, because no watch tells of it.
+        """
+        if self.shard.has(item):
+            return True
+        return self.shard.unlabelled and self.backends.get(backend_label(item) or "") is None
+
+    def take(self, item: Resource[Any, Any]) -> None:
+        """Take in an object that was read or written, outside of the watch."""
+        store = self.store_of(type(item))
+        if self.keeps(item):
+            store.apply(item)
+        else:
+            store.remove(item, version=version_of(item))
+
+    def wrote(self, before: Resource[Any, Any], after: Resource[Any, Any]) -> None:
+        """Take in the answer to a write of ours; the watch owes it, even if it is the last it shows of the object."""
+        if self.shard.has(before) or self.shard.has(after):
+            self.watch.owed(after)
+        self.take(after)
+
     async def relist(self, client: KubeClient) -> None:
         """Read everything live and take it as the truth: what a broken watch never told is repaired here."""
         await self._relist(client, BACKENDS, self.backends)
         await self._relist(client, NODE_CONNECTORS, self.connectors)
         await self._relist(client, NODES, self.nodes)
-        await self._relist(client, VOLUMES, self.volumes)
-        await self._relist(client, ATTACHMENTS, self.attachments)
+        await self._relist_shard(client, VOLUMES, self.volumes)
+        await self._relist_shard(client, ATTACHMENTS, self.attachments)
 
-    async def _relist(self, client: KubeClient, endpoint: Endpoint[R], store: Store[R]) -> None:
+    async def _relist_shard(self, client: KubeClient, endpoint: Endpoint[R], store: Store[R]) -> None:
+        if not self.shard.unlabelled:
+            await self._relist(client, endpoint, store, self.shard.selector)
+            return
+        await self._relist(client, endpoint, store, self.shard.selector, among=self.shard.has)
+        # No watch shows these, so it owes none of them.
         with store.listing():
-            listing = await client.list(endpoint, known=store.in_version)
-            await store.replace(listing.items, listing.resource_version)
+            listing = await client.list(endpoint, label_selector=strays(b.metadata.name for b in self.backends))
+            await store.replace(listing.items, listing.resource_version, among=lambda item: not self.shard.has(item))
+
+    async def _relist(
+        self,
+        client: KubeClient,
+        endpoint: Endpoint[R],
+        store: Store[R],
+        selector: str = "",
+        *,
+        among: Callable[[R], bool] = lambda _: True,
+    ) -> None:
+        with store.listing():
+            listing = await client.list(endpoint, label_selector=selector, known=store.in_version)
+            await store.replace(listing.items, listing.resource_version, among=among)
         await self.watch.listed(listing.items)
 
     async def volume(self, client: KubeClient, name: str, namespace: str) -> Volume | None:
@@ -112,7 +155,7 @@ class View:
             found = await client.get(VOLUMES, name, namespace)
         except NotFound:
             return None
-        self.volumes.apply(found)
+        self.take(found)
         return found
 
     async def connector(self, client: KubeClient, node: str) -> NodeConnector | None:
@@ -162,7 +205,7 @@ class View:
             return
         if known is not None and known.metadata.uid != found.metadata.uid:
             store.remove(known)
-        store.apply(found)
+        self.take(found)
 
 
 def key_of(item: Attachment | Volume | Backend) -> Key:

@@ -6,13 +6,12 @@ import logging
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from fairlead_crds.conditions import Reason
 from fairlead_crds.kinds import Holder, Volume
 from fairlead_kube.endpoints import ATTACHMENTS
 from fairlead_kube.errors import NotFound
 from fairlead_operator.core import steps
 from fairlead_operator.core.attachment import Failure
-from fairlead_operator.core.placement import place_volume
+from fairlead_operator.core.placement import handle_for, place_volume, refusal
 from fairlead_operator.core.volume import VolumeFacts, decide
 from fairlead_operator.drivers.base import BackendVolume
 from fairlead_operator.faultpoints import faultpoint
@@ -75,26 +74,11 @@ class VolumeReconciler(Reconciler[VolumeFacts, _Seen]):
         )
 
     def _refusal(self, volume: Volume) -> Failure | None:
-        backend = self._service.view.backends.get(self._service.backend)
-        if backend is not None and backend.deleting:
-            message = f"Backend {self._service.backend!r} is being deleted and takes no new volumes"
-            return Failure(reason=Reason.BACKEND_NOT_READY, message=message)
-        allowed = backend.spec.allowed_namespaces if backend is not None else None
-        namespace = volume.metadata.namespace
-        if allowed is not None and namespace not in allowed:
-            return Failure(
-                reason=Reason.NAMESPACE_NOT_ALLOWED,
-                message=f"Backend {self._service.backend!r} does not allow namespace {namespace!r}",
-            )
-        if volume.spec.source is not None:
-            for other in self._service.view.volumes_by_handle.get(volume.spec.source.handle):
-                if other.metadata.uid != volume.metadata.uid:
-                    meta = other.metadata
-                    return Failure(
-                        reason=Reason.SOURCE_NOT_FOUND,
-                        message=f"handle {volume.spec.source.handle!r} belongs to Volume {meta.namespace}/{meta.name}",
-                    )
-        return None
+        view, name = self._service.view, self._service.backend
+        source = volume.spec.source
+        claimants = view.volumes_by_handle.get(source.handle) if source is not None else ()
+        owner = next((other for other in claimants if other.metadata.uid != volume.metadata.uid), None)
+        return refusal(volume, name, view.backends.get(name), owner)
 
     async def _vanished(self, volume: Volume) -> Sequence[Holder]:
         """Return the holders whose Attachment does not exist any more; a live read has the last word."""
@@ -107,7 +91,7 @@ class VolumeReconciler(Reconciler[VolumeFacts, _Seen]):
             except NotFound:
                 vanished.append(holder)
                 continue
-            self._service.view.attachments.apply(found)
+            self._service.view.take(found)
             if found.metadata.uid != holder.uid:
                 vanished.append(holder)
         return vanished
@@ -118,8 +102,7 @@ class VolumeReconciler(Reconciler[VolumeFacts, _Seen]):
         wanted = BackendVolume(handle=volume.handle, size=volume.spec.size_bytes)
         match step:
             case steps.Adopt():
-                handle = volume.spec.source.handle if volume.spec.source is not None else volume.handle
-                await service.writer.adopt(volume, backend=service.backend, handle=handle)
+                await service.writer.adopt(volume, backend=service.backend, handle=handle_for(volume))
             case steps.CreateVolume():
                 service.assert_lease()
                 await faultpoint("volume.before-create")

@@ -8,9 +8,8 @@ from datetime import UTC, datetime, timedelta
 from fairlead_crds.conditions import READY, Reason
 from fairlead_crds.credentials import KeyRing
 from fairlead_crds.kinds import Attachment, Backend, BackendStatus, Capacity, UnknownExports, Volume
-from fairlead_crds.names import LABEL_BACKEND
 from fairlead_kube.client import KubeClient
-from fairlead_kube.endpoints import ATTACHMENTS
+from fairlead_kube.endpoints import ATTACHMENTS, VOLUMES
 from fairlead_kube.errors import Conflict, KubeError, NotFound
 from fairlead_operator.attachments import AttachmentReconciler
 from fairlead_operator.core import status
@@ -23,6 +22,7 @@ from fairlead_operator.lease import LostLease, Tenure
 from fairlead_operator.metrics import ORPHANS, SWEEPS
 from fairlead_operator.queue import Again, Priority, WorkQueue
 from fairlead_operator.settings import Settings
+from fairlead_operator.shard import Shard, backend_label, not_of
 from fairlead_operator.tenure import EFFECT_TIMEOUT, Service, state_of
 from fairlead_operator.trail import a_pass
 from fairlead_operator.view import Key, View, key_of
@@ -268,10 +268,11 @@ class BackendWorker:
             states[handle] = state
         unowned = [handle for handle in states if not self._view.attachments_by_handle.get(handle)]
         if unowned:
-            selector = f"{LABEL_BACKEND}={self.backend}"
-            live = await self._client.list(ATTACHMENTS, label_selector=selector)
+            # Also those without a label: who tore it off has not cut off the node.
+            others = {backend.metadata.name for backend in self._view.backends} - {self.backend}
+            live = await self._client.list(ATTACHMENTS, label_selector=not_of(others))
             for attachment in live.items:
-                self._view.attachments.apply(attachment)
+                self._view.take(attachment)
             owned = {a.handle for a in live.items}
             for handle in unowned:
                 if handle not in owned:
@@ -293,7 +294,7 @@ class BackendWorker:
     async def _look_for_lost(self, service: Service) -> None:
         """Find volumes whose data are missing or cut short."""
         lost: set[str] = set()
-        volumes = [v for v in self._view.volumes if v.metadata.labels.get(LABEL_BACKEND) == self.backend]
+        volumes = [v for v in self._view.volumes if backend_label(v) == self.backend]
         for volume in volumes:
             if volume.status.capacity is None or volume.deleting:
                 continue
@@ -315,7 +316,7 @@ class BackendWorker:
         volumes = sum(map(self._is_ours, self._view.volumes))
         attachments = sum(map(self._is_ours, self._view.attachments))
         if backend.deleting and not volumes and not attachments:
-            if backend.guarded:
+            if backend.guarded and not await self._used():
                 await self._writer.finalize(backend)
             return
         if not backend.guarded and not backend.deleting:
@@ -330,8 +331,18 @@ class BackendWorker:
             elif service.driver.capabilities.exports_nothing:
                 self._recorder.warn(written, Reason.NOTHING_EXPORTED, _NOTHING_EXPORTED, "Serve")
 
+    async def _used(self) -> bool:
+        """Ask live whether anything is ours: whoever put our label on may have been quicker than the watch."""
+        selector = Shard((self.backend,)).selector
+        volumes = await self._client.list(VOLUMES, label_selector=selector)
+        attachments = await self._client.list(ATTACHMENTS, label_selector=selector)
+        found: list[Volume | Attachment] = [*volumes.items, *attachments.items]
+        for item in found:
+            self._view.take(item)
+        return any(map(self._is_ours, found))
+
     def _is_ours(self, item: Volume | Attachment) -> bool:
-        return item.guarded and item.metadata.labels.get(LABEL_BACKEND) == self.backend
+        return item.guarded and backend_label(item) == self.backend
 
     async def _stats(self, service: Service) -> Stats | None:
         if service.unready is not None:
@@ -372,6 +383,7 @@ class BackendWorker:
                 "protocol": capabilities.protocol,
                 "multi_attach": capabilities.multi_attach,
                 "holder": self._settings.identity,
+                "selective": self._view.shard.selective,
                 "key_id": service.keys.current,
                 "unknown_exports": foreign,
             }

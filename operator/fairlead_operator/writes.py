@@ -88,8 +88,7 @@ class Writer:
     async def _patch(self, item: R, body: list[Any] | Mapping[str, Any], **options: Any) -> R:
         meta = item.metadata
         written: R = await self._client.patch(_ENDPOINTS[type(item)], meta.name, body, meta.namespace, **options)
-        self._view.watch.owed(written)
-        self._view.store_of(type(written)).apply(written)
+        self._view.wrote(item, written)
         return written
 
 

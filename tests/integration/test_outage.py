@@ -41,7 +41,7 @@ def test_an_operator_outlasts_an_absent_api_server(
     name = f"operator-{starting}"
     if starting:
         wire.unplug()
-    options = ("--backend", own_backend.name, "--no-controller")
+    options = ("--backend", own_backend.name)
     launcher = by_wire(own_backend.stack, wire, name)
     operator = own_backend.stack.start_operator(name, options=options, launcher=launcher, wait=not starting)
     if not starting:

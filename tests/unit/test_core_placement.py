@@ -59,7 +59,7 @@ def test_two_defaults_are_both_named() -> None:
 @pytest.mark.parametrize("handle", [True, False])
 def test_a_label_counts_when_it_is_shown_to_be_ours(finalizer: bool, handle: bool) -> None:
     """Matrix: finalizer x handle; a label that came with neither is anybody's. Both torn off at once cannot be."""
-    item = volume(meta=stamped(finalizer=finalizer, handle=handle))
+    item = volume(meta=stamped(finalizer=finalizer, handle=handle), ready=False)
     assert place_volume(item, BACKENDS) == ("b" if finalizer or handle else "other")
 
 
@@ -74,8 +74,14 @@ def test_a_named_backend_wins_over_the_default() -> None:
     assert place_volume(item, BACKENDS) == "b"
 
 
+def test_what_was_served_stays_where_it_was_though_its_label_is_torn_off() -> None:
+    """The default may be another one by now, and the data are where they are."""
+    item = volume(meta=metadata("v", adopted=False))
+    assert (item.status.backend_name, place_volume(item, BACKENDS)) == ("b", "b")
+
+
 def test_an_unknown_backend_is_told_with_the_known_ones() -> None:
-    place = place_volume(volume(meta=metadata("v", adopted=False), backend_name="c"), BACKENDS)
+    place = place_volume(volume(meta=metadata("v", adopted=False), ready=False, backend_name="c"), BACKENDS)
     assert reason(place) is Reason.UNKNOWN_BACKEND
     assert isinstance(place, Unplaced)
     assert "b, other" in place.message

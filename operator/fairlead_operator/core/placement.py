@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from fairlead_crds.conditions import Reason
 from fairlead_crds.kinds import Attachment, Backend, Volume
 from fairlead_crds.names import ANNOTATION_HANDLE, LABEL_BACKEND
+from fairlead_operator.core.facts import Failure
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,8 @@ class Unplaced:
 def place_volume(volume: Volume, backends: Mapping[str, Backend]) -> str | Unplaced:
     """Return the name of the Backend in charge of a Volume, once stamped for good."""
     stamped = _stamped(volume)
-    name = stamped or volume.spec.backend_name
+    # Where it was served is where its data are, though somebody tore the label off.
+    name = stamped or volume.status.backend_name or volume.spec.backend_name
     if name is not None:
         if name in backends:
             return name
@@ -54,6 +56,36 @@ def place_attachment(attachment: Attachment, volume: Volume | None, backends: Ma
             f"there is no Volume {attachment.spec.volume_name!r} in namespace {attachment.metadata.namespace!r}",
         )
     return place_volume(volume, backends)
+
+
+def refusal(volume: Volume, name: str, backend: Backend | None, owner: Volume | None) -> Failure | None:
+    """Return why a Volume may not live on a Backend; None: it may.
+
+    Args:
+        volume: not adopted yet.
+        name: of the Backend.
+        backend: itself; None: it was torn out of the API server.
+        owner: another Volume that has the data which this one asks to take over.
+    """
+    if backend is not None and backend.deleting:
+        message = f"Backend {name!r} is being deleted and takes no new volumes"
+        return Failure(reason=Reason.BACKEND_NOT_READY, message=message)
+    allowed = backend.spec.allowed_namespaces if backend is not None else None
+    namespace = volume.metadata.namespace
+    if allowed is not None and namespace not in allowed:
+        message = f"Backend {name!r} does not allow namespace {namespace!r}"
+        return Failure(reason=Reason.NAMESPACE_NOT_ALLOWED, message=message)
+    if owner is not None:
+        meta = owner.metadata
+        message = f"handle {owner.handle!r} belongs to Volume {meta.namespace}/{meta.name}"
+        return Failure(reason=Reason.SOURCE_NOT_FOUND, message=message)
+    return None
+
+
+def handle_for(item: Volume | Attachment) -> str:
+    """Return the handle that an object is adopted with: that of its source, of its annotation, or its uid."""
+    source = item.spec.source if isinstance(item, Volume) else None
+    return source.handle if source is not None else item.handle
 
 
 def _stamped(item: Volume | Attachment) -> str | None:

@@ -5,6 +5,7 @@ version preconditions, owner references of Secrets, one ordered watch per kind. 
 they can be handed out as they are.
 """
 
+import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -24,10 +25,11 @@ MODELS: dict[str, type[Resource[Any, Any]]] = {model.plural: model for model in 
 
 @dataclass(frozen=True)
 class Event:
-    """A watch event."""
+    """A watch event; `before` is what the object was, None: new."""
 
     type: str
     item: Any
+    before: Any
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,7 @@ class ApiServer:
         plural, namespace, name, subresource = _split(path)
         place = (plural, namespace, name)
         if method == "GET":
-            return self._get(place) if name else self._list(plural, params.get("labelSelector", ""))
+            return self._get(place) if name else self._list(plural, params)
         self.written[who] += 1
         if method == "POST":
             return self._create(who, plural, namespace, body, now)
@@ -135,12 +137,13 @@ class ApiServer:
             raise NotFound(404, "NotFound", f"{place[0]} {place[2]!r} not found")
         return found
 
-    def _list(self, plural: str, selector: str) -> Body:
-        key, _, value = selector.partition("=")
+    def _list(self, plural: str, params: Mapping[str, str]) -> Body:
         items = [
             body
             for (kind, _, _), body in self._objects.items()
-            if kind == plural and (not key or body["metadata"].get("labels", {}).get(key) == value)
+            if kind == plural
+            and has_labels(params.get("labelSelector", ""), body["metadata"].get("labels", {}))
+            and _has_field(params.get("fieldSelector", ""), body)
         ]
         return {"items": items, "metadata": {"resourceVersion": str(self.version)}}
 
@@ -231,7 +234,7 @@ class ApiServer:
             # A DELETED event carries the last state, in a version of its own.
             gone = {**before, "metadata": {**before["metadata"], "resourceVersion": str(self.version)}}
             new, item = None, self.parse(plural, gone)
-        self.events[plural].append(Event(type_, item))
+        self.events[plural].append(Event(type_, item, old))
         self._check(Write(who, old, new, by_version))
 
 
@@ -246,6 +249,27 @@ def _merged(old: Body, patch: Body) -> dict[str, Any]:
         else:
             merged[key] = value
     return merged
+
+
+def has_labels(selector: str, labels: Mapping[str, str]) -> bool:
+    """Whether labels meet a selector: of `key`, `!key`, `key=value`, `key in (a,b)`, `key notin (a,b)`, all of them."""
+    for part in re.split(r",(?![^(]*\))", selector) if selector else ():
+        match = re.fullmatch(r"(!?)([^ =]+)(?:=(.*)| (in|notin) \((.*)\))?", part)
+        assert match is not None, selector
+        absent, key, value, operator, values = match.groups()
+        have, among = labels.get(key), (values or "").split(",")
+        met = {"in": have in among, "notin": have not in among, None: have == value if value else have is not None}
+        if met[operator] is bool(absent):
+            return False
+    return True
+
+
+def _has_field(selector: str, body: Body) -> bool:
+    path, _, value = selector.partition("=")
+    found: Any = body
+    for step in path.split(".") if path else ():
+        found = found.get(step, {})
+    return not path or found == value
 
 
 def _split(path: str) -> tuple[str, str, str, str]:

@@ -87,7 +87,7 @@ class Faults(People):
         weight=4,
     )
     def start(self) -> None:
-        if len(self.world.processes) > 1:
+        if self.world.is_full():
             return
         self.counts["operator started"] += 1
         self.world.start()
@@ -116,8 +116,7 @@ class Faults(People):
             return
         self.counts["holder stopped in the act"] += 1
         call.process.stopped = True
-        if len(self.world.processes) < 2:
-            self.world.start()
+        self.world.fill()
         self.world.array.down = False
         for process in self.world.processes:
             if process is not call.process:
@@ -182,7 +181,7 @@ class Faults(People):
         self.world.array.down |= away
         if deleted is not None:
             self.delete_volume(deleted)
-        self.world.start()
+        self.world.fill(1)
         self.counts["restored without status"] += 1
 
     @event("trouble")

@@ -7,7 +7,9 @@ from typing import Any, ClassVar, NamedTuple, TypeVar
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant
 
+from fairlead_operator.settings import Settings
 from unit.model.calls import Call
+from unit.model.process import ALONE
 from unit.model.world import World
 
 T = TypeVar("T")
@@ -58,9 +60,12 @@ class Life(RuleBasedStateMachine):
 
     steps = 0
 
+    kinds: ClassVar[Sequence[Settings]] = ALONE
+    """What the operator processes are told to do."""
+
     def __init__(self) -> None:
         super().__init__()
-        self.world = World(self.counts)
+        self.world = World(self.counts, self.kinds)
         self.age = 0
 
     def happens(self, happening: Happening, then: int) -> None:

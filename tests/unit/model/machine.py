@@ -6,6 +6,7 @@ from hypothesis.stateful import initialize, rule
 from unit.model.faults import Faults
 from unit.model.happenings import THEN, Happening, happenings
 from unit.model.people import DOORS
+from unit.model.process import SHARDED
 
 
 class AnyLife(Faults):
@@ -28,3 +29,9 @@ class AnyLife(Faults):
     @rule(happening=happenings("trouble"), then=THEN)
     def trouble(self, happening: Happening, then: int) -> None:
         self.happens(happening, then)
+
+
+class ShardedLife(AnyLife):
+    """The same, where two operators see only what carries the Backend's label, and two others put it on."""
+
+    kinds = SHARDED

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -11,9 +12,14 @@ from fairlead_operator.runtime import Runtime
 from fairlead_operator.settings import Settings
 from unit.model.api_server import MODELS, ApiServer
 from unit.model.calls import Call, transmit
+from unit.model.objects import BACKEND
 from unit.model.virtual_time import START, VirtualTimeLoop
 
 SETTINGS = Settings(concurrency=2, sweep_interval=20.0, system_namespace="fairlead-system")
+ALONE = (SETTINGS,)
+"""Each process does everything."""
+SHARDED = (replace(SETTINGS, backends=(BACKEND,), controller=False), replace(SETTINGS, controller_only=True))
+"""Some serve the Backend and see only what carries its label; others are the controller."""
 PLURALS = list(MODELS)
 
 
@@ -112,9 +118,9 @@ class SimulatedElection:
 class SimulatedRuntime(Runtime):
     """The real runtime, with campaigns that the world decides."""
 
-    def __init__(self, process: "Process", client: KubeClient) -> None:
+    def __init__(self, process: "Process", client: KubeClient, settings: Settings) -> None:
         self._process = process
-        super().__init__(SETTINGS, client)
+        super().__init__(settings, client)
 
     def _election(self, lease: str, work: Any) -> Any:
         return SimulatedElection(self._process, lease, work)
@@ -123,8 +129,9 @@ class SimulatedRuntime(Runtime):
 class Process:
     """An operator process from its start to its end."""
 
-    def __init__(self, name: str, server: ApiServer, *, time: float, late: list[Call]) -> None:
+    def __init__(self, name: str, server: ApiServer, settings: Settings, *, time: float, late: list[Call]) -> None:
         self.name = name
+        self.settings = settings
         self.server = server
         self.loop = ProcessLoop(time=time)
         self.loop.process = self
@@ -135,7 +142,7 @@ class Process:
         self.elections: dict[str, SimulatedElection] = {}
         # Where in each watch it is; None: it has to list first.
         self.cursors: dict[str, int | None] = dict.fromkeys(PLURALS)
-        self.runtime = SimulatedRuntime(self, SimulatedClient(server))
+        self.runtime = SimulatedRuntime(self, SimulatedClient(server), settings)
         self.loop.create_task(self.runtime.start())
         self.run()
 
@@ -176,17 +183,22 @@ class Process:
 
     def watch(self, plural: str) -> None:
         """Take the next watch event of that kind, or the list that a watch begins with."""
-        events, cursor = self.server.events[plural], self.cursors[plural]
+        events, cursor, shows = self.server.events[plural], self.cursors[plural], self.settings.shard.has
         if cursor is None:
             # As kopf does it: everything that is there, and no word of what is not there any more.
             self.cursors[plural] = len(events)
-            items = list(self.server.all(plural))
+            items = list(filter(shows, self.server.all(plural)))
             self.loop.call_soon(lambda: [self.runtime.deliver(item) for item in items])
         else:
             self.cursors[plural] = cursor + 1
             event = events[cursor]
-            take = self.runtime.forget if event.type == "DELETED" else self.runtime.deliver
-            self.loop.call_soon(take, event.item)
+            if event.type != "DELETED" and shows(event.item):
+                self.loop.call_soon(self.runtime.deliver, event.item)
+            elif event.before is not None and shows(event.before):
+                # Gone, or not what is watched any more: as it was, in the version in which that happened.
+                version = {"resource_version": event.item.metadata.resource_version}
+                was = event.before.metadata.model_copy(update=version)
+                self.loop.call_soon(self.runtime.forget, event.before.model_copy(update={"metadata": was}))
         self.run()
 
     def lose_watch(self, plural: str) -> None:

@@ -14,7 +14,7 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from fairlead_operator import attachments, registry, unplaced, volumes, worker
 from unit.model import world
-from unit.model.machine import AnyLife
+from unit.model.machine import AnyLife, ShardedLife
 from unit.model.virtual_time import LoopClock
 
 _LIVES = 160
@@ -35,14 +35,16 @@ def simulated(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("simulated")
-def test_the_promises_hold_whatever_happens(capsys: pytest.CaptureFixture[str]) -> None:
-    """Matrix: what people do x what goes astray x what dies, stops or is replaced, in any order.
+@pytest.mark.parametrize("life", [AnyLife, ShardedLife])
+def test_the_promises_hold_whatever_happens(life: type[AnyLife], capsys: pytest.CaptureFixture[str]) -> None:
+    """Matrix: operators that do everything, or divide it x what people do x what goes astray x what dies, stops or is
+    replaced, in any order.
 
     Fails too when some kind of event never came up, so that a run that tried little does not count.
     """
     number = random.SystemRandom().randrange(10**6) if SEED == "random" else int(SEED)
-    AnyLife.counts.clear()
-    AnyLife.steps = 0
+    life.counts.clear()
+    life.steps = 0
     how = settings(
         max_examples=LIVES,
         stateful_step_count=EVENTS,
@@ -52,19 +54,19 @@ def test_the_promises_hold_whatever_happens(capsys: pytest.CaptureFixture[str]) 
     )
     logging.getLogger("fairlead_operator").propagate = False
     try:
-        run_state_machine_as_test(seed(number)(AnyLife), settings=how)
+        run_state_machine_as_test(seed(number)(life), settings=how)
     finally:
         logging.getLogger("fairlead_operator").propagate = True
         with capsys.disabled():
-            _report(number)
-    missing = sorted(EXPECTED - {name for name, count in AnyLife.counts.items() if count})
+            _report(life, number)
+    missing = sorted(EXPECTED - {name for name, count in life.counts.items() if count})
     assert not missing, f"never came up with seed {number}: {missing}"
-    assert LIVES < _LIVES or AnyLife.steps >= FEWEST_STEPS, f"only {AnyLife.steps} steps"
+    assert LIVES < _LIVES or life.steps >= FEWEST_STEPS, f"only {life.steps} steps"
 
 
-def _report(number: int) -> None:
-    counts = AnyLife.counts
-    out = [f"\nmodel: seed {number}, {LIVES} lives, {AnyLife.steps} steps"]
+def _report(life: type[AnyLife], number: int) -> None:
+    counts = life.counts
+    out = [f"\nmodel: {life.__name__}, seed {number}, {LIVES} lives, {life.steps} steps"]
     out += [f"  {counts[name]:7d}  {name}" for name in sorted(counts)]
     print("\n".join(out), file=sys.stderr, flush=True)
 

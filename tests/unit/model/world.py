@@ -3,13 +3,14 @@
 import itertools
 import logging
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import EntryPoint
 from typing import Any
 
 from fairlead_kube.errors import KubeError
 from fairlead_operator.drivers.base import Fenced
 from fairlead_operator.lease import LostLease
+from fairlead_operator.settings import Settings
 from unit.model.api_server import ApiServer
 from unit.model.array import ARRAYS, SIZE, Array, Exported
 from unit.model.calls import Call
@@ -47,8 +48,9 @@ class World:
 
     _names = itertools.count()
 
-    def __init__(self, counts: Counter[str]) -> None:
+    def __init__(self, counts: Counter[str], kinds: Sequence[Settings]) -> None:
         self.counts = counts
+        self._kinds = kinds
         self.array = Array(volumes={LEGACY: SIZE})
         self._array_name = f"array-{next(self._names)}"
         ARRAYS[self._array_name] = self.array
@@ -64,8 +66,7 @@ class World:
         logging.getLogger("fairlead_operator").addHandler(self._noise)
         spec = {"driver": DRIVER.name, "parameters": {"array": self._array_name}, "default": True}
         self.person("POST", "backends", body={"metadata": {"name": BACKEND}, "spec": spec}, namespace="")
-        for _ in range(2):
-            self.start()
+        self.fill()
         self.come_to_rest()
 
     def close(self) -> None:
@@ -96,9 +97,20 @@ class World:
     # --- processes ---------------------------------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Start one more operator process."""
+        """Start one more operator process, of the kind of which there are fewest."""
         name = f"operator-{next(self._births)}"
-        self.processes.append(Process(name, self.server, time=self._time, late=self.late))
+        kind = min(self._kinds, key=[process.settings for process in self.processes].count)
+        self.processes.append(Process(name, self.server, kind, time=self._time, late=self.late))
+
+    def fill(self, each: int = 2) -> None:
+        """Start processes until there are so many of each kind."""
+        while not self.is_full(each):
+            self.start()
+
+    def is_full(self, each: int = 2) -> bool:
+        """Whether there are so many processes of each kind."""
+        running = [process.settings for process in self.processes]
+        return all(running.count(kind) >= each for kind in self._kinds)
 
     def kill(self, process: Process) -> None:
         """kill -9: what it has sent may still arrive, and it does nothing more."""
@@ -237,8 +249,7 @@ class World:
             process.run()
         self.retire_deposed()
         self.late.clear()
-        if not self.processes:
-            self.start()
+        self.fill(1)
         quiet, waited = 0.0, 0.0
         while quiet < _QUIET_FOR:
             before = self._state()
