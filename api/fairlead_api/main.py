@@ -24,6 +24,7 @@ from fairlead_api.transport import wire
 from fairlead_api.transport.certificates import Certificates
 from fairlead_kube.client import KubeClient
 from fairlead_telemetry.api_requests import count_request
+from fairlead_telemetry.event_loop import watched_loop
 from fairlead_telemetry.logs import set_up
 from fairlead_telemetry.side_port import SidePort, serving
 from fairlead_telemetry.tracing import TracingUnavailable, exporting
@@ -64,6 +65,7 @@ async def serve(settings: Settings) -> None:
     listener = _listen(settings)
     address, port = listener.getsockname()[:2]
     async with (
+        watched_loop(),
         await KubeClient.from_environment(on_answer=count_request, namespaces=settings.namespaces) as client,
         _reporting(settings, facade := Facade.build(client, settings)),
     ):

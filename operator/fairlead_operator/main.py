@@ -18,6 +18,7 @@ from fairlead_operator.probes import probes
 from fairlead_operator.runtime import Runtime
 from fairlead_operator.settings import Settings
 from fairlead_telemetry.api_requests import count_request
+from fairlead_telemetry.event_loop import watched_loop
 from fairlead_telemetry.logs import set_up
 from fairlead_telemetry.side_port import SidePort, serving
 from fairlead_telemetry.tracing import TracingUnavailable, exporting
@@ -28,7 +29,7 @@ async def run(settings: Settings) -> None:
     async with await KubeClient.from_environment(on_answer=count_request, namespaces=settings.namespaces) as client:
         runtime = Runtime(settings, client)
         REGISTRY.register(Observation(runtime, patience=settings.patience))
-        async with serving(*_side_ports(settings, runtime)), _declaring(client, settings):
+        async with watched_loop(), serving(*_side_ports(settings, runtime)), _declaring(client, settings):
             await kopf.operator(
                 registry=make_registry(runtime),
                 settings=make_settings(settings.shard),
