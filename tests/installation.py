@@ -1,10 +1,14 @@
 """An installed release, as its operator sees it: pods, Services, what is left of it."""
 
+import base64
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from kubernetes import client
 
 from fairlead_crds import names
+from fairlead_devstack.node import NODE
 from fairlead_devstack.release import Release
 from fairlead_devstack.stack import wait_for_backend
 from waiting import wait_for
@@ -26,10 +30,16 @@ class Installation:
         wait_for_backend(self._api, backend, timeout=90)
 
     @property
-    def facade_url(self) -> str:
+    def facade_address(self) -> tuple[str, int]:
         """The facade's Service, as the nodes and pods of the cluster reach it."""
         spec = self._core.read_namespaced_service("fairlead-api", self.release.namespace).spec
-        return f"http://{spec.cluster_ip}:{spec.ports[0].port}"
+        return spec.cluster_ip, spec.ports[0].port
+
+    @property
+    def facade_url(self) -> str:
+        """The same, for a facade without TLS."""
+        host, port = self.facade_address
+        return f"http://{host}:{port}"
 
     @property
     def portal(self) -> str:
@@ -57,6 +67,60 @@ class Installation:
             return len(new) == len(old) and all(map(is_ready, new))
 
         wait_for(replaced, what=f"the pods of {component} are replaced", timeout=90)
+
+    def evict(self, pod: Pod) -> bool:
+        """Ask for a pod's eviction, as a drain does; False: a budget does not allow it at present."""
+        meta = client.V1ObjectMeta(name=pod.metadata.name, namespace=self.release.namespace)
+        try:
+            self._core.create_namespaced_pod_eviction(
+                meta.name, self.release.namespace, client.V1Eviction(metadata=meta)
+            )
+        except client.ApiException as error:
+            if error.status == 429:
+                return False
+            raise
+        return True
+
+    @contextmanager
+    def cordoned(self) -> Iterator[None]:
+        """Let the node take no pods meanwhile; afterwards wait until every pod of the release is there and ready."""
+        before = {component: len(self.pods(component)) for component in ("api", "controller", "backend-local")}
+        self._core.patch_node(NODE, {"spec": {"unschedulable": True}})
+        try:
+            yield
+        finally:
+            self._core.patch_node(NODE, {"spec": {"unschedulable": False}})
+
+        def there(component: str) -> bool:
+            pods = self.pods(component)
+            return len(pods) == before[component] and all(map(is_ready, pods))
+
+        for component in before:
+            wait_for(lambda c=component: there(c), what=f"the pods of {component} are back", timeout=90)
+
+    def images(self) -> set[str]:
+        """The tags of the images that the release's pods run."""
+        found = self._core.list_namespaced_pod(
+            self.release.namespace, label_selector="app.kubernetes.io/name=fairlead"
+        ).items
+        pods = [pod for pod in found if pod.metadata.deletion_timestamp is None and pod.status.phase == "Running"]
+        return {
+            container.image.rpartition(":")[2]
+            for pod in pods
+            for container in (*pod.spec.containers, *(pod.spec.init_containers or []))
+        }
+
+    def set_tls_secret(self, name: str, certificate: bytes, key: bytes) -> None:
+        """Make or replace a Secret with a certificate in the release's namespace."""
+        data = {"tls.crt": base64.b64encode(certificate).decode(), "tls.key": base64.b64encode(key).decode()}
+        meta = client.V1ObjectMeta(name=name, namespace=self.release.namespace)
+        secret = client.V1Secret(metadata=meta, type="kubernetes.io/tls", data=data)
+        try:
+            self._core.create_namespaced_secret(self.release.namespace, secret)
+        except client.ApiException as error:
+            if error.status != 409:
+                raise
+            self._core.replace_namespaced_secret(name, self.release.namespace, secret)
 
     def said(self, component: str) -> str:
         """What the pods of a component wrote."""

@@ -127,6 +127,8 @@ state = "{self.containerd}/state"
                 "evictionHard": {"memory.available": "50Mi", "nodefs.available": "1%", "imagefs.available": "1%"},
                 "podLogsDir": str(self.folder / "pod-logs"),
                 "registerNode": True,
+                # How soon a mounted Secret that changed is seen; by default a minute.
+                "syncFrequency": "5s",
             },
         )
 

@@ -53,21 +53,21 @@ class Release:
         with connect(self._node.kubeconfig) as api:
             apply_objects(api, [namespace, self._persistent_volume()])
 
-    def install(self, values: Mapping[str, Any] | None = None) -> None:
-        """Install the chart and wait until its pods are ready.
+    def install(self, values: Mapping[str, Any] | None = None, *, chart: Path = CHART) -> None:
+        """Install the chart, or upgrade what is installed to it, and wait until its pods are ready.
 
         Raises:
             HelmFailed: it does not come up.
         """
-        self._values("install", values, "--wait", "--timeout=3m")
+        self._values("upgrade", values, "--install", "--wait", "--timeout=3m", chart=chart)
 
-    def upgrade(self, values: Mapping[str, Any] | None = None, *, chart: Path = CHART) -> None:
+    def upgrade(self, values: Mapping[str, Any] | None = None) -> None:
         """Upgrade the release and wait until its pods are ready; values are set anew.
 
         Raises:
             HelmFailed: it does not come up.
         """
-        self._values("upgrade", values, "--wait", "--timeout=3m", chart=chart)
+        self._values("upgrade", values, "--wait", "--timeout=3m")
 
     def revision(self) -> int:
         """The number of the newest revision."""

@@ -71,7 +71,7 @@ def release(node: Node) -> Release:
 
 @pytest.fixture(scope="session")
 def installation(admin: client.ApiClient, release: Release) -> Installation:
-    """The chart with its defaults, ready."""
+    """The chart with its defaults, ready; what an earlier test has left of the release is brought to that."""
     release.install()
     installation = Installation(admin, release)
     installation.wait_ready()

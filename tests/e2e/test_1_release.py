@@ -1,7 +1,8 @@
 """What a cluster's user does with an installed release, through both doors, with real I/O through its Services.
 
-The files of this folder are numbered, because they live through one release together: this one uses it, the next
-hurts and upgrades it, the last looks at what was asked of the API server and uninstalls it.
+The files of this folder are numbered, because they live through one release together: the one before comes to it from
+the version before, this one uses it, the next hurts and changes it, the last ones look at what was asked of the API
+server and uninstall it.
 """
 
 from cluster import Cluster, condition

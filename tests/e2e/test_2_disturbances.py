@@ -1,75 +1,17 @@
-"""Pods that are killed, drained and upgraded under a node that writes: its disk stays, and so does its target."""
+"""Pods that are killed, drained and changed under a node that writes: its disk stays, and so does its target."""
 
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from cluster import Cluster, Object
+from certificates import name_served, write_certificate
+from cluster import Cluster
 from fairlead_devstack.node import Node
-from installation import Installation
-from iscsi import Initiator, login
-from rest import NODE_1
+from installation import Installation, is_ready
+from iscsi import login
+from live_io import detach, writing
+from rest import NODE_1, Rest
 from waiting import wait_for
-
-
-class Writer:
-    """A node that writes and reads back without a pause. `failed` has the first write that was not confirmed."""
-
-    def __init__(self, node: Initiator) -> None:
-        self._node = node
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run)
-        self.writes = 0
-        self.failed: int | None = None
-        self._thread.start()
-
-    def stop(self) -> None:
-        self._stop.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        while not self._stop.is_set():
-            pattern = 1 + self.writes % 250
-            where = (self.writes % 64) * 4096
-            if not (self._node.write(offset=where, pattern=pattern) and self._node.read(offset=where, pattern=pattern)):
-                self.failed = self.writes
-                return
-            self.writes += 1
-
-
-@contextmanager
-def writing(cluster: Cluster, name: str) -> Iterator[tuple[Writer, Object]]:
-    """A node that writes to a volume of its own, and its Attachment; at the end every write must have come through."""
-    cluster.volume(name)
-    cluster.attach(name, name, NODE_1)
-    attachment = cluster.wait_exported(name)
-    with Initiator(cluster.access(attachment, NODE_1), patience=200) as node:
-        writer = Writer(node)
-        try:
-            # A login that was never complete is not tried again; what is disturbed shall be a node at work.
-            wait_for(lambda: writer.writes > 0 or writer.failed is not None, what=f"{name} is written to")
-            yield writer, attachment
-            before = writer.writes
-            # It goes on after whatever happened.
-            wait_for(
-                lambda: writer.writes > before or writer.failed is not None, what=f"{name} is written to", timeout=250
-            )
-        finally:
-            writer.stop()
-        assert writer.failed is None
-    now = cluster.wait_exported(name)
-    assert now["status"]["connectionInfo"] == attachment["status"]["connectionInfo"]
-    detach(cluster, name)
-
-
-def detach(cluster: Cluster, name: str) -> None:
-    """Remove an Attachment and its Volume of the same name."""
-    for kind in ("Attachment", "Volume"):
-        cluster.delete(kind, name)
-        cluster.wait_gone(kind, name)
 
 
 @pytest.mark.parametrize("grace", [None, 0], ids=["ended", "killed"])
@@ -105,6 +47,50 @@ def test_a_node_writes_on_through_an_upgrade_and_back(cluster: Cluster, installa
         installation.wait_ready()
         installation.release.rollback()
         installation.wait_ready()
+
+
+def test_a_node_is_drained_and_both_doors_stay_open(cluster: Cluster, installation: Installation, rest: Rest) -> None:
+    """By evictions, on a node that takes no pods meanwhile: so what is evicted comes back only afterwards."""
+    with writing(cluster, "data"):
+        with installation.cordoned():
+            one, other = installation.pods("api")
+            wait_for(lambda: installation.evict(one), what="a facade may go", timeout=60)
+            assert not installation.evict(other)
+            (backend,) = installation.pods("backend-local")
+            for pod in (backend, *installation.pods("controller")):
+                assert installation.evict(pod)
+            wait_for(
+                lambda: [is_ready(pod) for pod in installation.pods("backend-local")] == [False],
+                what="the backend's pod is gone, and the next one has no place",
+                timeout=60,
+            )
+            assert len(rest.ok("GET", "/attachments", status=200)["attachments"]) == 1
+            assert not installation.evict(other)
+        installation.wait_ready()
+
+
+def test_the_facade_serves_tls_and_takes_a_renewed_certificate(installation: Installation, tmp_path: Path) -> None:
+    def issue(name: str) -> None:
+        certificate, key = write_certificate(tmp_path, name)
+        installation.set_tls_secret("door", certificate.read_bytes(), key.read_bytes())
+
+    issue("first")
+    installation.release.upgrade({"api": {"tls": {"secretName": "door"}}})
+    address = installation.facade_address
+    assert name_served(*address) == "first"
+    # By https.
+    assert "Phase:          Succeeded" in installation.release.test()
+    pods = {pod.metadata.uid for pod in installation.pods("api")}
+    issue("second")
+    # A connection goes to one replica or the other.
+    wait_for(
+        lambda: {name_served(*address) for _ in range(8)} == {"second"},
+        what="the new certificate is served",
+        timeout=180,
+    )
+    assert {pod.metadata.uid for pod in installation.pods("api")} == pods
+    assert installation.restarts() == {}
+    installation.release.rollback()
 
 
 def test_the_data_are_on_the_volume_that_was_claimed(cluster: Cluster, node: Node) -> None:

@@ -1,7 +1,6 @@
 """The way to the facade: TLS, limits, and what is no HTTP."""
 
 import contextlib
-import datetime
 import http.client
 import re
 import socket
@@ -12,11 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
+from certificates import name_served, write_certificate
 from facades import RunningFacade, facade
 from fairlead_devstack.stack import Stack
 from rest import Rest
@@ -54,48 +50,17 @@ def status(answer: bytes) -> int:
 # --- TLS -------------------------------------------------------------------------------------------------------------
 
 
-def write_certificate(folder: Path, name: str) -> tuple[Path, Path]:
-    """A certificate for 127.0.0.1 by that name, and its key."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    now = datetime.datetime.now(datetime.UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(subject)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(minutes=5))
-        .not_valid_after(now + datetime.timedelta(hours=1))
-        .sign(key, hashes.SHA256())
-    )
-    paths = folder / "tls.crt", folder / "tls.key"
-    paths[1].touch(mode=0o600)
-    paths[1].write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
-    paths[0].write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    return paths
-
-
-def name_served(port: int) -> str:
-    """The common name in the certificate that a new connection gets."""
-    pem = ssl.get_server_certificate(("127.0.0.1", port), timeout=5)
-    subject = x509.load_pem_x509_certificate(pem.encode()).subject
-    return str(subject.get_attributes_for_oid(NameOID.COMMON_NAME)[0].value)
-
-
 def test_a_renewed_certificate_is_served_without_a_restart(stack: Stack, tmp_path: Path) -> None:
     certificate, key = write_certificate(tmp_path, "first")
     options = ("--tls-certificate", str(certificate), "--tls-key", str(key))
     with facade(stack, "facade-tls", *options, tls=True) as door:
-        assert name_served(door.port) == "first"
+        assert name_served("127.0.0.1", door.port) == "first"
         write_certificate(tmp_path, "second")
-        wait_for(lambda: name_served(door.port) == "second", what="the new certificate is served")
+        wait_for(lambda: name_served("127.0.0.1", door.port) == "second", what="the new certificate is served")
         certificate.write_text("half a certifi")
-        assert name_served(door.port) == "second"
+        assert name_served("127.0.0.1", door.port) == "second"
         write_certificate(tmp_path, "third")
-        wait_for(lambda: name_served(door.port) == "third", what="the next one is served")
+        wait_for(lambda: name_served("127.0.0.1", door.port) == "third", what="the next one is served")
 
         context = ssl.create_default_context()
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
