@@ -9,6 +9,7 @@ import json
 import time
 import uuid
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,11 +17,13 @@ from typing import Any, Self
 
 from fairlead_bench.rest_load import RestLoad
 from fairlead_crds import names
+from fairlead_crds.kinds import KINDS
 from fairlead_devstack.api_client import connect
 from fairlead_devstack.custom_resources import install_manifests
 from fairlead_devstack.stack import MANIFESTS
 from fairlead_kube.client import JSON_PATCH, MERGE_PATCH, KubeClient
 from fairlead_kube.endpoints import ATTACHMENTS, VOLUMES
+from fairlead_kube.errors import NotFound
 
 _GROUP = "bare-api.dev"
 """As long as Fairlead's, so that objects stay as long too."""
@@ -37,6 +40,15 @@ def install_copies(kubeconfig: Path) -> None:
             (Path(folder) / path.name).write_text(path.read_text().replace(names.GROUP, _GROUP))
         with connect(kubeconfig) as api:
             install_manifests(api, Path(folder))
+
+
+async def remove_copies(client: KubeClient) -> None:
+    """Begin the end of the copied kinds."""
+    definitions = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+    for kind in KINDS:
+        # Installing them may have been interrupted.
+        with suppress(NotFound):
+            await client.request("DELETE", f"{definitions}/{kind.plural}.{_GROUP}")
 
 
 @dataclass(frozen=True, kw_only=True)

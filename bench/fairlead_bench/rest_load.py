@@ -59,18 +59,20 @@ class RestLoad:
 
     Args:
         url: the API's root, such as `http://127.0.0.1:8776/v3`.
+        project: whose client it is.
         connections: how many requests are under way at most.
     """
 
-    def __init__(self, url: str, *, connections: int = 16) -> None:
+    def __init__(self, url: str, *, project: str = PROJECT, connections: int = 16) -> None:
         self._url = url
+        self._project = project
         self._connections = connections
         self._open = AsyncExitStack()
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
         headers = {
-            "X-Auth-Token": f"admin:{PROJECT}",
+            "X-Auth-Token": f"admin:{self._project}",
             "OpenStack-API-Version": _MICROVERSION,
             "Accept": "application/json",
         }

@@ -1,22 +1,15 @@
 """Section `floor`: an attachment's life through REST beside the same API writes and the bare target commands."""
 
-import asyncio
 import os
-import time
 from collections.abc import Mapping, Sequence
-from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Self
 
 from fairlead_bench import processes
-from fairlead_bench.bare_api import BareLife, Stages, install_copies
-from fairlead_bench.bare_target import BareTargets
 from fairlead_bench.figures import Cell, Chart, Ratio, Result, Series, Table, median, quantile
+from fairlead_bench.floor import Floor, compare
 from fairlead_bench.installation import Installation
 from fairlead_bench.rest_load import Cycle, RestLoad, cycles, spread
 from fairlead_bench.section import Bench, Section
-from fairlead_kube.client import KubeClient
 
 _CLIENTS = 16
 _WRITES = 8
@@ -33,68 +26,7 @@ that both sides show what they compute.
 
 
 @dataclass
-class Floor:
-    """Bare lives, each on a Volume and a file of its own. Use as an async context manager.
-
-    Attributes:
-        lives: one for each client.
-    """
-
-    kubeconfig: Path
-    folder: Path
-    load: RestLoad
-    clients: int
-    lives: list["_Life"] = field(default_factory=list)
-    _open: AsyncExitStack = field(default_factory=AsyncExitStack)
-
-    async def __aenter__(self) -> Self:
-        await asyncio.to_thread(install_copies, self.kubeconfig)
-        try:
-            client = await self._open.enter_async_context(await KubeClient.from_kubeconfig(self.kubeconfig))
-            targets = await self._open.enter_async_context(BareTargets(self.folder))
-            stages = await Stages.record(client, self.load)
-            self.lives = [
-                _Life(BareLife(client, stages), targets, targets.file(str(number))) for number in range(self.clients)
-            ]
-            for life in self.lives:
-                await life.writes.begin()
-        except BaseException:
-            await self._open.aclose()
-            raise
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self._open.aclose()
-
-
-@dataclass(frozen=True)
-class _Life:
-    writes: BareLife
-    targets: BareTargets
-    file: Path
-
-    async def cycle(self) -> Cycle:
-        """One life, in the order of docs/architecture.md."""
-        times = [time.perf_counter()]
-        handle = await self.writes.create()
-        await self.writes.admit()
-        tid = await self.targets.export(handle, self.file)
-        await self.writes.publish()
-        times.append(time.perf_counter())
-        await self.writes.complete()
-        times.append(time.perf_counter())
-        await self.writes.ask_deletion()
-        await self.targets.remove(tid, handle)
-        await self.writes.release()
-        times.append(time.perf_counter())
-        return Cycle.between(times)
-
-    async def cycles(self, count: int) -> list[Cycle]:
-        return [await self.cycle() for _ in range(count)]
-
-
-@dataclass
-class Figures:
+class _Figures:
     """What was seen of one side: cycles at one client, cycles per second at many, a figure for each turn."""
 
     alone: list[Cycle] = field(default_factory=list)
@@ -103,29 +35,17 @@ class Figures:
     together: int = 0
 
 
-async def compare(
-    floor: Floor, load: RestLoad, volumes: Sequence[str], *, turns: int, each: int
-) -> tuple[Figures, Figures]:
-    """Have one client go through lives on both sides in turns. Returns REST's figures and the floor's."""
-    rest, bare = Figures(), Figures()
-    for _ in range(turns):
-        found, _ = await cycles(load, volumes[:1], each=each)
-        rest.alone += found
-        bare.alone += await floor.lives[0].cycles(each)
-    return rest, bare
-
-
 async def _together(
     floor: Floor, load: RestLoad, volumes: Sequence[str], pids: Mapping[str, list[int]], *, each: int
-) -> tuple[Figures, Figures]:
+) -> tuple[_Figures, _Figures]:
     """One turn of many clients on both sides, with the processor time that it took."""
     before = _cpu(pids)
     found, seconds = await cycles(load, volumes, each=each)
     between = _cpu(pids)
-    rest = Figures(rates=[len(found) / seconds], cpu=_less(between, before), together=len(found))
+    rest = _Figures(rates=[len(found) / seconds], cpu=_less(between, before), together=len(found))
     done, seconds = await spread(floor.lives, len(floor.lives), lambda life: life.cycles(each))
     count = sum(map(len, done))
-    return rest, Figures(rates=[count / seconds], cpu=_less(_cpu(pids), between), together=count)
+    return rest, _Figures(rates=[count / seconds], cpu=_less(_cpu(pids), between), together=count)
 
 
 async def _run(bench: Bench) -> Result:
@@ -139,7 +59,7 @@ async def _run(bench: Bench) -> Result:
                 for life in floor.lives:
                     life.writes.seconds.clear()
                 turns, each = bench.count(10, quick=3), bench.count(20, quick=5)
-                rest, bare = await compare(floor, load, volumes, turns=turns, each=each)
+                rest, bare = map(_Figures, await compare(floor, load, volumes, turns=turns, each=each))
                 single = floor.lives[0].writes.seconds
                 floor.lives[0].writes.seconds = {}
                 pids = {**fairlead.pids(), "bench": [os.getpid()]}
@@ -160,7 +80,7 @@ def _less(later: Mapping[str, float], earlier: Mapping[str, float]) -> dict[str,
     return {name: used - earlier[name] for name, used in later.items()}
 
 
-def _result(rest: Figures, bare: Figures, single: Mapping[str, Sequence[float]]) -> Result:
+def _result(rest: _Figures, bare: _Figures, single: Mapping[str, Sequence[float]]) -> Result:
     attach = median([c.create for c in rest.alone]) / median([c.create for c in bare.alone])
     return Result(
         ratios=(
@@ -181,11 +101,11 @@ def _result(rest: Figures, bare: Figures, single: Mapping[str, Sequence[float]])
 _PARTS = ("create", "complete", "delete", "whole")
 
 
-def _seconds(figures: Figures, part: str) -> list[float]:
+def _seconds(figures: _Figures, part: str) -> list[float]:
     return [getattr(cycle, part) for cycle in figures.alone]
 
 
-def _times(rest: Figures, bare: Figures) -> Table:
+def _times(rest: _Figures, bare: _Figures) -> Table:
     def row(part: str) -> tuple[Cell, ...]:
         one, other = _seconds(rest, part), _seconds(bare, part)
         cells = (median(one), quantile(one, 0.95), median(other), quantile(other, 0.95))
@@ -198,7 +118,7 @@ def _times(rest: Figures, bare: Figures) -> Table:
     )
 
 
-def _rates(rest: Figures, bare: Figures) -> Table:
+def _rates(rest: _Figures, bare: _Figures) -> Table:
     each = [one / other for one, other in zip(rest.rates, bare.rates, strict=True)]
     return Table(
         title=f"Lives per second by {_CLIENTS} clients, {len(each)} turns each",
@@ -222,8 +142,8 @@ def _writes(single: Mapping[str, Sequence[float]]) -> Table:
     )
 
 
-def _processors(rest: Figures, bare: Figures) -> Table:
-    def per_life(figures: Figures, part: str) -> float:
+def _processors(rest: _Figures, bare: _Figures) -> Table:
+    def per_life(figures: _Figures, part: str) -> float:
         return figures.cpu[part] / figures.together * 1e3
 
     return Table(
@@ -236,7 +156,7 @@ def _processors(rest: Figures, bare: Figures) -> Table:
     )
 
 
-def _chart(rest: Figures, bare: Figures) -> Chart:
+def _chart(rest: _Figures, bare: _Figures) -> Chart:
     return Chart(
         name="floor-times",
         title="Milliseconds at one client, medians",

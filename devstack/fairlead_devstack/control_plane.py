@@ -33,6 +33,7 @@ class ControlPlane:
         data_dir: Where everything is; None before the start unless given.
         components: The processes by program name: ``etcd``, ``kube-apiserver``, ``kube-controller-manager``.
         url: The API server's address.
+        etcd_url: etcd's address, for clients that need no credentials.
         admin_token: The token of a member of ``system:masters``.
     """
 
@@ -66,6 +67,7 @@ class ControlPlane:
         """
         self.components: dict[str, Component] = {}
         self.url = ""
+        self.etcd_url = ""
         self.data_dir = data_dir
         self._scratch: ScratchFolder | None = None
         self._programs = programs
@@ -227,6 +229,7 @@ class ControlPlane:
 
     def _etcd(self, program: Path, port: int) -> Component:
         client, peer = f"http://{self._address}:{port}", f"http://{self._address}:{free_port(self._address)}"
+        self.etcd_url = client
         flags = {
             "data-dir": str(self.folder / "etcd"),
             "listen-client-urls": client,

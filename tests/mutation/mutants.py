@@ -26,6 +26,7 @@ class Mutant:
 
 _OPERATOR = "operator/fairlead_operator"
 _TAKEOVER = "tests/integration/test_takeover.py::"
+_COSTS = "tests/integration/test_costs.py::"
 _CONFORMANCE = "tests/integration/iscsi_tgt/test_iscsi_tgt_conformance.py"
 
 MUTANTS = (
@@ -151,12 +152,7 @@ MUTANTS = (
 """,
                 "                break\n",
             ),
-            Edit(
-                f"{_OPERATOR}/worker.py",
-                "            live = await self._client.list(ATTACHMENTS, label_selector=selector)\n",
-                """            live = await self._client.list(ATTACHMENTS, label_selector=selector + ",nobody=nothing")
-""",
-            ),
+            Edit(f"{_OPERATOR}/sweep.py", "label_selector=not_of(others)", 'label_selector="nobody=nothing"'),
         ),
         (f"{_TAKEOVER}test_a_takeover_leaves_live_exports_alone_although_its_watch_is_late",),
     ),
@@ -300,5 +296,44 @@ MUTANTS = (
         "two passes over one key at once",
         (Edit(f"{_OPERATOR}/queue.py", "        if key in self._running:\n", "        if False:\n"),),
         ("tests/unit/test_queue.py",),
+    ),
+    Mutant(
+        "the facade asks now and then instead of being told",
+        (
+            Edit(
+                "api/fairlead_api/attachments/operations.py",
+                "item = await store.wait(meta.name, meta.namespace, lambda item: judge(item) is not None)\n",
+                """while judge(item := store.get(meta.name, meta.namespace)) is None:
+                        await asyncio.sleep(0.1)
+""",
+            ),
+        ),
+        (f"{_COSTS}test_an_attach_through_rest_takes_a_few_times_what_its_writes_take",),
+    ),
+    Mutant(
+        "a list reads its objects anew",
+        (
+            Edit(
+                "api/fairlead_api/attachments/listing.py",
+                "        return self._table.page(query, filters, namespace, marker)\n",
+                """        found = self._table.page(query, filters, namespace, marker)
+        return [Attachment.model_validate(item.model_dump(by_alias=True)) for item in found]
+""",
+            ),
+        ),
+        (f"{_COSTS}test_a_list_of_many_costs_little_more_than_one",),
+    ),
+    Mutant(
+        "a process for each command to tgtd",
+        (
+            Edit(
+                f"{_OPERATOR}/drivers/tgt_socket.py",
+                "    sent = False\n",
+                """    sent = False
+    await (await asyncio.create_subprocess_exec("true")).wait()
+""",
+            ),
+        ),
+        (f"{_COSTS}test_an_attachments_life_starts_no_process",),
     ),
 )

@@ -16,7 +16,7 @@ from fairlead_devstack.scratch import ScratchFolder
 from mutation.mutants import MUTANTS, Edit, Mutant
 
 CHECKOUT = Path(__file__).parents[2]
-ROOTS = ("crds", "kube", "telemetry", "operator", "api", "devstack")
+ROOTS = ("crds", "kube", "telemetry", "operator", "api", "devstack", "bench")
 LIMIT = 300
 TESTS_FAILED = 1
 """pytest's exit code for "ran, and some failed"; anything else says nothing about the promise."""
