@@ -31,3 +31,23 @@ def test_another_namespace_s_news_settle_a_debt_only_where_one_watch_tells_of_bo
     check.owed(item("one", 5))
     check.told(item("other", 6))
     assert owes(check) == by_namespace
+
+
+@pytest.mark.parametrize("by_namespace", [False, True])
+async def test_a_list_says_what_each_watch_owes(by_namespace: bool) -> None:
+    check = WatchCheck(by_namespace=by_namespace)
+    for told in (item("one", 5), item("other", 6)):
+        check.told(told)
+    await check.listed([item("other", 6), item("one", 5)])
+    assert not owes(check)
+    await check.listed([item("one", 7), item("other", 6)])
+    assert owes(check)
+
+
+async def test_what_is_gone_is_owed_no_more() -> None:
+    check = WatchCheck()
+    check.told(item("one", 5))
+    check.owed(item("one", 7))
+    # Version 7 was deleted, and its watch event lost; the newest that there is has been told.
+    await check.listed([item("one", 5)])
+    assert not owes(check)
