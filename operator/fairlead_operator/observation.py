@@ -142,8 +142,10 @@ class Observation(Collector):
             last.add_metric([kind], at)
         for kind, seconds in self._runtime.view.watch.lags.items():
             lag.add_metric([kind], seconds)
-        yield last
-        yield lag
+        objects = GaugeMetricFamily("fairlead_cache_objects", "Objects known of a resource.", labels=["resource"])
+        for kind, count in self._runtime.view.counts.items():
+            objects.add_metric([kind], float(count))
+        yield from (last, lag, objects)
 
 
 def _backend_of(item: Attachment) -> str:

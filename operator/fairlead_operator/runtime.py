@@ -22,6 +22,7 @@ from fairlead_operator.core.placement import place_attachment, place_volume
 from fairlead_operator.drivers.measured import MeasuredDriver
 from fairlead_operator.events import Recorder
 from fairlead_operator.lease import Election
+from fairlead_operator.metrics import WATCH_EVENTS
 from fairlead_operator.queue import Priority
 from fairlead_operator.registry import Plan, Unusable, plan_for
 from fairlead_operator.settings import Settings
@@ -91,13 +92,17 @@ class Runtime:
 
     def deliver(self, item: Resource[Any, Any]) -> None:
         """Take in an object that kopf saw."""
-        self.view.watch.told(item)
+        self._told(item)
         self.view.store_of(type(item)).apply(item)
 
     def forget(self, item: Resource[Any, Any]) -> None:
         """Take in that an object is gone, or that it has left our shard."""
-        self.view.watch.told(item)
+        self._told(item)
         self.view.store_of(type(item)).remove(item, version=version_of(item))
+
+    def _told(self, item: Resource[Any, Any]) -> None:
+        WATCH_EVENTS.labels(item.plural).inc()
+        self.view.watch.told(item)
 
     @property
     def started(self) -> bool:

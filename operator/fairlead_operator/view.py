@@ -38,7 +38,7 @@ class View:
         self.attachments: Store[Attachment] = Store()
         self.connectors: Store[NodeConnector] = Store()
         self.nodes: Store[Node] = Store()
-        self._stores: dict[type, Store[Any]] = {
+        self._stores: dict[type[Resource[Any, Any]], Store[Any]] = {
             Backend: self.backends,
             Volume: self.volumes,
             Attachment: self.attachments,
@@ -71,6 +71,11 @@ class View:
     def _remember_departed(self, change: Change[Backend]) -> None:
         if change.after is None:
             self._departed[change.object.metadata.name] = change.object
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """How many objects of each resource are known."""
+        return {model.plural: len(store) for model, store in self._stores.items()}
 
     def everything(self) -> Iterator[Key]:
         """Yield the key of everything that can be reconciled."""
