@@ -6,7 +6,7 @@ newer one, and an object that we know to be gone does not come back with a late 
 
 import asyncio
 import contextlib
-from collections import OrderedDict, defaultdict
+from collections import Counter, OrderedDict, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -89,6 +89,23 @@ class Index(Generic[R]):
             self._members[value] = {key_of(alone): alone, key_of(item): item}
 
 
+class Tally(Generic[R]):
+    """How many objects of a store there are by a derived value."""
+
+    def __init__(self, group: Callable[[R], Hashable | None]) -> None:
+        self._group = group
+        self._counts: Counter[Hashable] = Counter()
+
+    def __getitem__(self, value: Hashable) -> int:
+        return self._counts[value]
+
+    def update(self, change: Change[R]) -> None:
+        """Follow a change of the store."""
+        for item, step in ((change.before, -1), (change.after, 1)):
+            if item is not None and (value := self._group(item)) is not None:
+                self._counts[value] += step
+
+
 class Store(Generic[R]):
     """All objects of one kind that we know of. Not thread-safe: one event loop owns it."""
 
@@ -120,10 +137,19 @@ class Store(Generic[R]):
     def index(self, group: Callable[[R], Hashable | None]) -> Index[R]:
         """Keep the objects grouped by `group(object)` from now on; None leaves an object out."""
         index = Index(group)
-        for item in self._objects.values():
-            index.update(Change(None, item))
-        self._listeners.append(index.update)
+        self._follow(index.update)
         return index
+
+    def tally(self, group: Callable[[R], Hashable | None]) -> Tally[R]:
+        """Keep count of the objects by `group(object)` from now on; None leaves an object out."""
+        tally = Tally(group)
+        self._follow(tally.update)
+        return tally
+
+    def _follow(self, update: Callable[[Change[R]], None]) -> None:
+        for item in self._objects.values():
+            update(Change(None, item))
+        self._listeners.append(update)
 
     def listen(self, listener: Callable[[Change[R]], None]) -> None:
         """Call `listener` after every change."""

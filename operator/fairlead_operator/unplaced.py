@@ -15,6 +15,7 @@ from fairlead_crds.names import backend_lease
 from fairlead_kube.client import KubeClient
 from fairlead_kube.endpoints import BACKENDS, LEASES
 from fairlead_kube.errors import Conflict, KubeError, NotFound
+from fairlead_kube.turns import in_turns
 from fairlead_operator.adoption import Adoption
 from fairlead_operator.core import status
 from fairlead_operator.core.placement import Unplaced, place_attachment, place_volume
@@ -78,7 +79,7 @@ class UnplacedController:
     async def _resync(self, queue: WorkQueue[Key]) -> None:
         """Look at everything now, and, with a part of the objects only, at what no watch tells of now and then."""
         while True:
-            for key in self._view.everything():
+            async for key in in_turns(self._view.everything()):
                 queue.add(key, Priority.RESYNC)
             if not self._view.shard.unlabelled:
                 return

@@ -11,25 +11,23 @@ from fairlead_crds.kinds import Attachment, Backend, BackendStatus, Capacity, Un
 from fairlead_kube.client import KubeClient
 from fairlead_kube.endpoints import ATTACHMENTS, VOLUMES
 from fairlead_kube.errors import Conflict, KubeError, NotFound
+from fairlead_kube.turns import in_turns
 from fairlead_operator.attachments import AttachmentReconciler
 from fairlead_operator.core import status
-from fairlead_operator.core.exports import ExportState
 from fairlead_operator.drivers.base import Driver, DriverError, DriverUnavailable, Fenced, Stats
 from fairlead_operator.events import Recorder
 from fairlead_operator.faultpoints import faultpoint
 from fairlead_operator.keys import backend_keys
 from fairlead_operator.lease import LostLease, Tenure
-from fairlead_operator.metrics import ORPHANS, SWEEPS
 from fairlead_operator.queue import Again, Priority, WorkQueue
 from fairlead_operator.settings import Settings
-from fairlead_operator.shard import Shard, backend_label, not_of
-from fairlead_operator.tenure import EFFECT_TIMEOUT, Service, state_of
+from fairlead_operator.shard import Shard, backend_label
+from fairlead_operator.sweep import Sweeper
+from fairlead_operator.tenure import EFFECT_TIMEOUT, Service
 from fairlead_operator.trail import a_pass
 from fairlead_operator.view import Key, View, key_of
 from fairlead_operator.volumes import VolumeReconciler
 from fairlead_operator.writes import Writer
-from fairlead_telemetry.correlation import bound
-from fairlead_telemetry.tracing import span
 
 _log = logging.getLogger(__name__)
 
@@ -66,9 +64,7 @@ class BackendWorker:
         self._recorder = recorder
         self._settings = settings
         self.service: Service | None = None
-        self._foreign: tuple[str, ...] = ()
-        # There from the start: an increase can only be seen from a value that was there before.
-        ORPHANS.labels(backend)
+        self._sweeper = Sweeper(backend=backend, client=client, view=view)
 
     def enqueue(self, key: Key, priority: Priority) -> None:
         """Ask for a pass over an object, if this process serves the Backend at present."""
@@ -78,7 +74,7 @@ class BackendWorker:
     @property
     def foreign_exports(self) -> int:
         """How many exports are not ours, as the last sweep saw them."""
-        return len(self._foreign)
+        return len(self._sweeper.foreign)
 
     async def run(self, tenure: Tenure) -> None:
         """Serve until cancelled. Raises when it cannot go on, so that another may try."""
@@ -125,8 +121,8 @@ class BackendWorker:
             await self._take_over(service)
             # From here the watch's keys are taken; before, they would be decided on a view that may be old.
             self.service = service
-            self._enqueue_all(service)
             async with asyncio.TaskGroup() as group:
+                group.create_task(self._enqueue_all(service))
                 group.create_task(queue.run(handle, workers=self._settings.concurrency))
                 group.create_task(self._keep(service))
         finally:
@@ -156,7 +152,7 @@ class BackendWorker:
                 await asyncio.sleep(0.5)
         if service.unready is None:
             try:
-                await self._sweep(service)
+                await self._sweeper.sweep(service)
             except (DriverError, TimeoutError) as error:
                 service.unready = str(error) or f"no answer within {EFFECT_TIMEOUT:.0f} s"
 
@@ -172,12 +168,11 @@ class BackendWorker:
             return str(error)
         return None
 
-    def _enqueue_all(self, service: Service) -> None:
+    async def _enqueue_all(self, service: Service) -> None:
         service.queue.add(Key("Backend", "", self.backend), Priority.CHANGE)
-        for volume in self._view.volumes:
-            service.queue.add(key_of(volume), Priority.DETACH if volume.deleting else Priority.RESYNC)
-        for attachment in self._view.attachments:
-            service.queue.add(key_of(attachment), Priority.DETACH if attachment.deleting else Priority.RESYNC)
+        everything: list[Volume | Attachment] = [*self._view.volumes, *self._view.attachments]
+        async for item in in_turns(everything):
+            service.queue.add(key_of(item), Priority.DETACH if item.deleting else Priority.RESYNC)
 
     # --- staying in charge -------------------------------------------------------------------------------------------
 
@@ -198,12 +193,12 @@ class BackendWorker:
                 elif service.driver.generation != generation:
                     _log.warning("%s: the daemon was restarted; exporting again", self.backend)
                     latest = service.driver.generation
-                    await self._sweep(service)
+                    await self._sweeper.sweep(service)
                     generation, swept = latest, loop.time()
                 elif now - swept >= self._settings.sweep_interval:
                     await self._view.relist(self._client)
                     await self._look_for_keys(service)
-                    await self._sweep(service)
+                    await self._sweeper.sweep(service)
                     swept = loop.time()
                 elif now - checked >= _CHECK_EVERY:
                     checked = now
@@ -233,79 +228,11 @@ class BackendWorker:
         trouble = await self._bring_up(service)
         if trouble is None:
             # Not before: passes go on meanwhile, and until the sweep an export that nobody knows of may be live.
-            await self._sweep(service)
+            await self._sweeper.sweep(service)
         service.unready = trouble
         service.queue.add(Key("Backend", "", self.backend), Priority.CHANGE)
         if trouble is None:
-            self._enqueue_all(service)
-
-    async def _sweep(self, service: Service) -> None:
-        outcome = "failed"
-        try:
-            with bound(backend=self.backend), span("sweep", fairlead__backend=self.backend):
-                await self._compare(service)
-            outcome = "done"
-        finally:
-            SWEEPS.labels(self.backend, outcome).inc()
-
-    async def _compare(self, service: Service) -> None:
-        """Compare the backend's exports with the Attachments, both ways.
-
-        What no Attachment owns is removed only after a live list says so: the view may be old, and the exports were
-        read before that list, so whoever made one had its Attachment by then.
-        """
-        mark = service.book.mark()
-        async with asyncio.timeout(EFFECT_TIMEOUT):
-            listing = await service.driver.list_exports()
-        foreign = tuple(sorted(listing.foreign))
-        if foreign != self._foreign:
-            self._foreign = foreign
-            service.queue.add(Key("Backend", "", self.backend), Priority.CHANGE)
-        states: dict[str, ExportState] = {}
-        for handle, export in listing.ours.items():
-            state = state_of(export)
-            assert state is not None
-            states[handle] = state
-        unowned = [handle for handle in states if not self._view.attachments_by_handle.get(handle)]
-        if unowned:
-            # Also those without a label: who tore it off has not cut off the node.
-            others = {backend.metadata.name for backend in self._view.backends} - {self.backend}
-            live = await self._client.list(ATTACHMENTS, label_selector=not_of(others))
-            for attachment in live.items:
-                self._view.take(attachment)
-            owned = {a.handle for a in live.items}
-            for handle in unowned:
-                if handle not in owned:
-                    await self._remove_orphan(service, handle)
-                    del states[handle]
-        for handle in service.book.merge(states, mark):
-            for attachment in self._view.attachments_by_handle.get(handle):
-                service.queue.add(key_of(attachment), Priority.CHANGE)
-        await self._look_for_lost(service)
-
-    async def _remove_orphan(self, service: Service, handle: str) -> None:
-        service.assert_lease()
-        _log.warning("%s: removing export %s, which no Attachment owns", self.backend, handle)
-        async with asyncio.timeout(EFFECT_TIMEOUT):
-            await service.driver.remove_export(handle)
-        service.book.record(handle, None)
-        ORPHANS.labels(self.backend).inc()
-
-    async def _look_for_lost(self, service: Service) -> None:
-        """Find volumes whose data are missing or cut short."""
-        lost: set[str] = set()
-        volumes = [v for v in self._view.volumes if backend_label(v) == self.backend]
-        for volume in volumes:
-            if volume.status.capacity is None or volume.deleting:
-                continue
-            size = await service.driver.volume_size(volume.handle)
-            if size is None or size < volume.status.capacity:
-                lost.add(volume.handle)
-        changed = lost ^ service.lost
-        service.lost = lost
-        for volume in volumes:
-            if volume.handle in changed:
-                service.queue.add(key_of(volume), Priority.CHANGE)
+            await self._enqueue_all(service)
 
     # --- the Backend's own status ------------------------------------------------------------------------------------
 
@@ -313,8 +240,7 @@ class BackendWorker:
         backend = self._view.backends.get(self.backend)
         if backend is None:
             return
-        volumes = sum(map(self._is_ours, self._view.volumes))
-        attachments = sum(map(self._is_ours, self._view.attachments))
+        volumes, attachments = self._view.users_of(self.backend)
         if backend.deleting and not volumes and not attachments:
             if backend.guarded and not await self._used():
                 await self._writer.finalize(backend)
@@ -374,7 +300,8 @@ class BackendWorker:
             or abs(capacity.free - stats.free) > _CAPACITY_STEP * stats.total
         ):
             capacity = Capacity(total=stats.total, free=stats.free)
-        foreign = UnknownExports(count=len(self._foreign), names=self._foreign[:16]) if self._foreign else None
+        found = self._sweeper.foreign
+        foreign = UnknownExports(count=len(found), names=found[:16]) if found else None
         return before.model_copy(
             update={
                 "observed_generation": generation,

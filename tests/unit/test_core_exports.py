@@ -15,6 +15,13 @@ WANTED = Wanted(volume_handle="v", initiator="n1", access_mode=RW)
 OTHER = dataclasses.replace(RIGHT, initiator="n2")
 
 
+def merge(book: ExportBook, listed: dict[str, ExportState], mark: int) -> set[str]:
+    """Take in a listing; return the handles of which it told something new."""
+    news = {handle for handle in listed.keys() | set(book) if book.learn(handle, listed.get(handle), mark)}
+    book.settle(mark)
+    return news
+
+
 @pytest.mark.parametrize(
     ("read_only", "asked", "connector"),
     list(itertools.product([True, False], [None, RO, RW], [None, {}, {"mode": "ro"}, {"mode": "rw"}])),
@@ -56,7 +63,7 @@ def test_a_listing_is_believed_about_what_was_not_touched(
     """Matrix: what was known x what is listed; news is told when they differ."""
     book = ExportBook()
     book.record("h", before)
-    news = book.merge({"h": listed} if listed else {}, book.mark())
+    news = merge(book, {"h": listed} if listed else {}, book.mark())
     assert (book.get("h"), news) == (listed, {"h"} if listed != before else set())
 
 
@@ -67,7 +74,7 @@ def test_what_we_did_since_a_listing_began_stands(ours: ExportState | None, list
     book = ExportBook()
     mark = book.mark()
     book.record("h", ours)
-    news = book.merge({"h": listed} if listed else {}, mark)
+    news = merge(book, {"h": listed} if listed else {}, mark)
     assert (book.get("h"), news) == (ours, set())
 
 
@@ -75,8 +82,8 @@ def test_the_next_listing_is_believed_again() -> None:
     book = ExportBook()
     mark = book.mark()
     book.record("h", RIGHT)
-    book.merge({}, mark)
-    book.merge({}, book.mark())
+    merge(book, {}, mark)
+    merge(book, {}, book.mark())
     assert book.get("h") is None
 
 
@@ -84,7 +91,7 @@ def test_a_session_that_comes_or_goes_is_known_but_no_news() -> None:
     book = ExportBook()
     book.record("h", RIGHT)
     connected = dataclasses.replace(RIGHT, sessions=("n1 from somewhere",))
-    assert (book.merge({"h": connected}, book.mark()), book.get("h")) == (set(), connected)
+    assert (merge(book, {"h": connected}, book.mark()), book.get("h")) == (set(), connected)
 
 
 def test_the_book_lists_what_is_exported() -> None:

@@ -17,7 +17,7 @@ def counted() -> float:
 
 async def seen_since(before: float) -> None:
     async with asyncio.timeout(20):
-        while counted() <= before + 1:
+        while counted() <= before + 1:  # noqa: ASYNC110 - there is no event for it
             await asyncio.sleep(0)
 
 

@@ -53,7 +53,7 @@ class ExportBook:
     """What we know of a backend's exports: its own listings, corrected by what we did since.
 
     A listing takes time, and what it says of an export that was changed meanwhile is old; so every change is counted,
-    and a listing only speaks of what has not changed since it began. One listing at a time: `merge` forgets
+    and a listing only speaks of what has not changed since it began. One listing at a time: `settle` forgets
     older changes, because the next listing sees them.
     """
 
@@ -87,28 +87,24 @@ class ExportBook:
             self._exports[handle] = state
 
     def mark(self) -> int:
-        """Return a mark to pass to `merge`; take it before the listing begins."""
+        """Return a mark to pass to `learn`; take it before the listing begins."""
         return self._clock
 
-    def merge(self, listed: Mapping[str, ExportState], mark: int) -> set[str]:
-        """Take in a listing that began at `mark`; return the handles of which it told something new."""
-        news: set[str] = set()
-        for handle in listed.keys() | self._exports.keys():
-            if self._changed.get(handle, 0) > mark:
-                continue
-            state = listed.get(handle)
-            known = self._exports.get(handle)
-            if state == known:
-                continue
-            if state is None:
-                del self._exports[handle]
-            else:
-                self._exports[handle] = state
-            # A session that came or went is no drift.
-            if state is None or known is None or _without_sessions(state) != _without_sessions(known):
-                news.add(handle)
+    def learn(self, handle: str, state: ExportState | None, mark: int) -> bool:
+        """Take in what a listing that began at `mark` says of an export; True: something new."""
+        known = self._exports.get(handle)
+        if self._changed.get(handle, 0) > mark or state == known:
+            return False
+        if state is None:
+            del self._exports[handle]
+        else:
+            self._exports[handle] = state
+        # A session that came or went is no drift.
+        return state is None or known is None or _without_sessions(state) != _without_sessions(known)
+
+    def settle(self, mark: int) -> None:
+        """End the listing that began at `mark`, after `learn` of all that it has or that we knew of."""
         self._changed = {h: at for h, at in self._changed.items() if at > mark}
-        return news
 
 
 def _without_sessions(state: ExportState) -> tuple[object, ...]:
