@@ -36,14 +36,6 @@ def parse_bytes(text: str | int) -> int:
     return math.ceil(Fraction(match["number"]) * factor)
 
 
-def format_bytes(count: int) -> str:
-    """Return the shortest binary quantity that says exactly `count` bytes."""
-    for suffix in ("Ei", "Pi", "Ti", "Gi", "Mi", "Ki"):
-        if count and count % int(_SUFFIX[suffix]) == 0:
-            return f"{count // int(_SUFFIX[suffix])}{suffix}"
-    return str(count)
-
-
 def to_gib(count: int) -> int:
     """Return bytes as whole GiB, rounded up, as the Block Storage API shows sizes."""
     return -(-count // GIB)

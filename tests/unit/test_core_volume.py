@@ -8,7 +8,7 @@ from fairlead_crds.conditions import READY, ConditionStatus, Reason, find
 from fairlead_crds.kinds import DeletionPolicy, Holder, Volume, VolumePhase, VolumeSource, VolumeStatus
 from fairlead_operator.core import steps
 from fairlead_operator.core.attachment import Failure
-from fairlead_operator.core.volume import VolumeFacts, decide, was_lost
+from fairlead_operator.core.volume import VolumeFacts, decide
 from unit.model.objects import BACKEND, GIB, NOW, holder, metadata, volume
 
 NEW = volume(ready=False)
@@ -94,7 +94,6 @@ def test_a_source_that_is_not_there_is_told() -> None:
 def test_data_that_are_gone_are_never_made_anew() -> None:
     step = decide(facts(volume(), absent=True))
     assert ready_of(step) == (ConditionStatus.FALSE, Reason.VOLUME_LOST)
-    assert was_lost(volume().model_copy(update={"status": status_of(step)}))
 
 
 def test_a_failed_creation_is_told_and_tried_again() -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from fairlead_crds.conditions import READY, Condition, Reason, find, is_true
+from fairlead_crds.conditions import READY, Condition, Reason, is_true
 from fairlead_crds.kinds import DeletionPolicy, Holder, Volume, VolumePhase
 from fairlead_operator.core import ledger, status, steps
 from fairlead_operator.core.attachment import Failure, is_adopted
@@ -181,9 +181,3 @@ def _write(
     if wanted == volume.status:
         return None
     return steps.WriteVolumeStatus(wanted, retry=retry, event=event)
-
-
-def was_lost(volume: Volume) -> bool:
-    """Whether the Volume's data were missing when last looked for."""
-    ready = find(volume.status.conditions, READY)
-    return ready is not None and ready.reason == Reason.VOLUME_LOST
