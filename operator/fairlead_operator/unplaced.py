@@ -90,10 +90,12 @@ class UnplacedController:
 
     async def _handle(self, key: Key) -> None:
         try:
-            await self._look_at(key)
-        except (Conflict, NotFound) as error:
-            await self._view.refresh(self._client, key)
-            raise Again from error
+            try:
+                await self._look_at(key)
+            except (Conflict, NotFound):
+                # Ours was an old version: read, and decide again.
+                await self._view.refresh(self._client, key)
+                raise Again from None
         except KubeError as error:
             _log.warning("controller: %s: %s", key, error)
             raise Again from error

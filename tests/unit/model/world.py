@@ -38,8 +38,6 @@ class _Noise(logging.Handler):
         self._broken = broken
 
     def emit(self, record: logging.LogRecord) -> None:
-        if record.exc_info and isinstance(record.exc_info[1], KubeError):
-            return  # no answer from the API server; the pass is repeated
         self._broken.append(record.getMessage() + (f": {record.exc_info[1]!r}" if record.exc_info else ""))
 
 
