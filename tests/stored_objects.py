@@ -58,6 +58,10 @@ FULL: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
             "host": "node-1", "nodeName": "n", "nodeUID": "n", "secretRef": {"name": "s"},
             "connectionInfo": {"driverVolumeType": "iscsi", "data": {"target_lun": 1, "target_iqn": "t", "x": None}},
             "sessions": [{"initiator": "iqn.x", "address": "10.0.0.1"}],
+            "sessionsLook": {
+                "request": "r", "observedAt": CHANGED_AT, "observedGeneration": 1, "initiator": "iqn.x",
+                "found": "Live", "message": "m",
+            },
             "reservedAt": CHANGED_AT, "attachedAt": CHANGED_AT, "completedAt": CHANGED_AT, "rejectedAt": CHANGED_AT,
             "history": [{"at": CHANGED_AT, "phase": "Reserved", "reason": "Admitted"}],
         },

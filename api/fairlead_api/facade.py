@@ -8,6 +8,7 @@ from fastapi import Depends, Request
 from fairlead_api.attachments.connection import Connections
 from fairlead_api.attachments.listing import AttachmentLists
 from fairlead_api.attachments.operations import AttachmentOperations
+from fairlead_api.attachments.permission import DetachPermissions
 from fairlead_api.cache.lookup import Lookup
 from fairlead_api.cache.mirror import Mirror
 from fairlead_api.cache.revision import Writer
@@ -39,6 +40,7 @@ class Facade:
     lookup: Lookup
     connections: Connections
     types: VolumeTypes
+    permissions: DetachPermissions
     volumes: VolumeOperations
     attachments: AttachmentOperations
     attachment_lists: AttachmentLists
@@ -53,8 +55,14 @@ class Facade:
         types = VolumeTypes(mirror.backends)
         volume_writer = Writer(client, VOLUMES, mirror.volumes)
         attachment_writer = Writer(client, ATTACHMENTS, mirror.attachments)
+        permissions = DetachPermissions(writer=attachment_writer, timeout=settings.export_timeout)
         volumes = VolumeOperations(
-            writer=volume_writer, attachments=attachment_writer, mirror=mirror, projects=projects, types=types
+            writer=volume_writer,
+            attachments=attachment_writer,
+            permissions=permissions,
+            mirror=mirror,
+            projects=projects,
+            types=types,
         )
         attachments = AttachmentOperations(
             writer=attachment_writer,
@@ -62,6 +70,7 @@ class Facade:
             lookup=lookup,
             projects=projects,
             volumes=volumes,
+            permissions=permissions,
             timeout=settings.export_timeout,
         )
         return cls(
@@ -72,6 +81,7 @@ class Facade:
             lookup=lookup,
             connections=Connections(client, settings.system_namespace),
             types=types,
+            permissions=permissions,
             volumes=volumes,
             attachments=attachments,
             attachment_lists=AttachmentLists(mirror, projects, lookup),

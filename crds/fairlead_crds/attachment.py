@@ -11,6 +11,11 @@ from fairlead_crds.fields import CONNECTOR_KEYS, PRESERVE, AccessMode, Condition
 from fairlead_crds.resource import Resource
 from fairlead_crds.schema import Cel, Model
 
+LOOK_REQUEST = 64
+"""Characters of a request to look at sessions at most; longer ones are not answered."""
+SESSIONS = 16
+"""Sessions that a status has room for."""
+
 
 class ConflictPolicy(enum.StrEnum):
     """What an Attachment does when its volume is held by another."""
@@ -88,11 +93,36 @@ class AttachmentSpec(Model):
     )
 
 
-class Sessions(Model):
-    """The live connections of an export."""
+class Session(Model):
+    """A node's live connection to an export."""
 
     initiator: str = Field(description="Name of the initiator.", max_length=255)
     address: str = Field(default="", description="Where it connects from.", max_length=255)
+
+    def __str__(self) -> str:
+        """For people."""
+        return f"{self.initiator} from {self.address}"
+
+
+class SessionsFound(enum.StrEnum):
+    """What a look at an export's sessions found."""
+
+    LIVE = "Live"
+    NONE = "None"
+    UNKNOWN = "Unknown"
+
+
+class SessionsLook(Model):
+    """The answer to a request to look who is logged in."""
+
+    request: str = Field(description="The request that it answers, and no other.", max_length=LOOK_REQUEST)
+    observed_at: datetime = Field(description="When the operator looked.")
+    observed_generation: int = Field(description="The metadata.generation that stood at that time.", ge=0)
+    initiator: str | None = Field(default=None, description="The one initiator admitted then.", max_length=255)
+    found: SessionsFound = Field(
+        description="Live: status.sessions has who was logged in. None: nobody was. Unknown: message says why."
+    )
+    message: str = Field(default="", description="Why nobody can tell.", max_length=1024)
 
 
 class HistoryEntry(Model):
@@ -139,7 +169,10 @@ class AttachmentStatus(Model):
     )
     connection_info: ConnectionStatus | None = Field(default=None, description="How the node reaches it. No secrets.")
     secret_ref: SecretReference | None = Field(default=None, description="Where the CHAP credentials are, when asked.")
-    sessions: tuple[Sessions, ...] = Field(default=(), description="Live connections last seen.", max_length=16)
+    sessions: tuple[Session, ...] = Field(
+        default=(), description="Live connections, as last looked at on request: see sessionsLook.", max_length=SESSIONS
+    )
+    sessions_look: SessionsLook | None = Field(default=None, description="When who was logged in was last looked at.")
     reserved_at: datetime | None = Field(default=None, description="When the volume was reserved for it.")
     attached_at: datetime | None = Field(default=None, description="When it was last exported.")
     completed_at: datetime | None = Field(default=None, description="When the node's completion was seen.")

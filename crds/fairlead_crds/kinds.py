@@ -3,6 +3,8 @@
 from typing import Any
 
 from fairlead_crds.attachment import (
+    LOOK_REQUEST,
+    SESSIONS,
     Attachment,
     AttachmentPhase,
     AttachmentSpec,
@@ -12,7 +14,9 @@ from fairlead_crds.attachment import (
     DetachPolicy,
     HistoryEntry,
     SecretReference,
-    Sessions,
+    Session,
+    SessionsFound,
+    SessionsLook,
 )
 from fairlead_crds.backend import (
     Backend,
@@ -53,6 +57,8 @@ KINDS: tuple[type[Resource[Any, Any]], ...] = (Backend, Volume, Attachment, Node
 __all__ = [
     "CONNECTOR_KEYS",
     "KINDS",
+    "LOOK_REQUEST",
+    "SESSIONS",
     "AccessMode",
     "Attachment",
     "AttachmentPhase",
@@ -76,7 +82,9 @@ __all__ = [
     "ObjectName",
     "Resource",
     "SecretReference",
-    "Sessions",
+    "Session",
+    "SessionsFound",
+    "SessionsLook",
     "Text",
     "Uid",
     "UnknownExports",

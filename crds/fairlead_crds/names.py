@@ -45,6 +45,10 @@ ANNOTATION_REQUEST_ID: Final = f"{GROUP}/request-id"
 ANNOTATION_TRACEPARENT: Final = f"{GROUP}/traceparent"
 """That request's span, as in W3C Trace Context; there only while traces are on."""
 
+ANNOTATION_LOOK: Final = f"{GROUP}/look-at-sessions"
+"""On an Attachment: asks the operator to look who is logged in. Its value is new each time and comes back in
+`status.sessionsLook.request`, so that no answer is taken for that of another request."""
+
 SYSTEM_NAMESPACE: Final = "fairlead-system"
 """Default namespace of the Leases, of the backend keys and of the processes themselves."""
 

@@ -10,19 +10,20 @@ from fairlead_crds.conditions import Reason
 from fairlead_crds.kinds import Attachment, ConnectionStatus, DetachPolicy, Volume
 from fairlead_kube.node import OUT_OF_SERVICE, Node
 from fairlead_operator.core import steps
-from fairlead_operator.core.attachment import AttachmentFacts, Done, Failure, decide
+from fairlead_operator.core.attachment import AttachmentFacts, Done, Failure, Seen, decide
 from fairlead_operator.core.exports import ExportState, Wanted, effective_mode
 from fairlead_operator.core.placement import handle_for, place_attachment
 from fairlead_operator.drivers.base import (
     BackendVolume,
     DriverError,
     ExportRequest,
+    Fenced,
     IncompleteConnector,
 )
 from fairlead_operator.faultpoints import faultpoint
 from fairlead_operator.keys import credentials, drop_secret, write_secret
 from fairlead_operator.passes import Reconciler
-from fairlead_operator.tenure import EFFECT_ERRORS, EFFECT_TIMEOUT, state_of
+from fairlead_operator.tenure import EFFECT_ERRORS, EFFECT_TIMEOUT, failure_of, state_of
 from fairlead_operator.view import Key, key_of
 
 _log = logging.getLogger(__name__)
@@ -84,6 +85,8 @@ class AttachmentReconciler(Reconciler[AttachmentFacts, Done]):
             initiator=initiator,
             connector_flaw=flaw,
             export=await self._export_of(attachment),
+            remade=service.book.remade(attachment.handle),
+            sees_sessions=service.driver.capabilities.sees_sessions,
             node_uid=node.metadata.uid if node is not None else None,
             node_gone=node_gone,
             patience=service.patience,
@@ -102,10 +105,28 @@ class AttachmentReconciler(Reconciler[AttachmentFacts, Done]):
         if polite and state is not None and service.unready is None:
             # No answer is no news: what follows fails with the same cause, and says so where people look.
             with contextlib.suppress(*EFFECT_ERRORS):
-                async with asyncio.timeout(EFFECT_TIMEOUT):
-                    state = state_of(await service.driver.get_export(handle))
-                service.book.record(handle, state)
+                state = await self._read(handle)
         return state
+
+    async def _read(self, handle: str) -> ExportState | None:
+        """Ask the backend for an export, and note what it shows."""
+        async with asyncio.timeout(EFFECT_TIMEOUT):
+            state = state_of(await self._service.driver.get_export(handle))
+        self._service.book.record(handle, state)
+        return state
+
+    async def _look(self, attachment: Attachment, request: str) -> Seen:
+        """Ask the backend who is logged in. That it does not say is an answer too, and changes nothing else."""
+        # From before the question: what is told is at least as new as that.
+        seen = Seen(request=request, generation=attachment.metadata.generation, at=datetime.now(UTC))
+        try:
+            seen = dataclasses.replace(seen, export=await self._read(attachment.handle))
+        except Fenced:
+            raise  # whoever is in charge by now will answer
+        except EFFECT_ERRORS as error:
+            seen = dataclasses.replace(seen, unknown=failure_of(error).message)
+        await faultpoint("look.after-look")
+        return seen
 
     async def perform(self, facts: AttachmentFacts, step: steps.AttachmentStep, done: Done) -> Done:
         """Do one step."""
@@ -122,7 +143,7 @@ class AttachmentReconciler(Reconciler[AttachmentFacts, Done]):
                 await faultpoint("attach.after-ledger")
             case steps.Export():
                 connection = await self._export(facts)
-                return dataclasses.replace(done, connection=connection, unexported=False)
+                return dataclasses.replace(done, connection=connection, unexported=False, seen=None)
             case steps.WriteSecret():
                 chap = credentials(service.keys, attachment.handle, attachment.status.key_id)
                 await write_secret(service.client, attachment, chap)
@@ -135,6 +156,8 @@ class AttachmentReconciler(Reconciler[AttachmentFacts, Done]):
                 await faultpoint("attach.before-status")
                 await self._write_status(facts, step)
                 await faultpoint("attach.after-status")
+            case steps.Look(request):
+                return dataclasses.replace(done, seen=await self._look(attachment, request))
             case steps.Unexport(handle, why):
                 _log.info("%s: unexport: %s", key_of(attachment), why)
                 service.assert_lease()
@@ -144,10 +167,10 @@ class AttachmentReconciler(Reconciler[AttachmentFacts, Done]):
                     await service.driver.remove_export(handle)
                 service.book.record(handle, None)
                 if cut is not None and cut.sessions:
-                    message = f"cut off {', '.join(cut.sessions)}, still logged in: {why}"
+                    message = f"cut off {', '.join(map(str, cut.sessions))}, still logged in: {why}"
                     service.recorder.warn(attachment, Reason.SESSION_CUT, message, "Detach")
                 await faultpoint("detach.after-unexport")
-                return dataclasses.replace(done, unexported=True, connection=None)
+                return dataclasses.replace(done, unexported=True, connection=None, seen=None)
             case steps.Release(_, status):
                 assert facts.volume is not None
                 await faultpoint("detach.before-release")
@@ -186,6 +209,9 @@ class AttachmentReconciler(Reconciler[AttachmentFacts, Done]):
             await faultpoint("attach.after-export")
             state = state_of(await service.driver.get_export(attachment.handle))
         service.book.record(attachment.handle, state)
+        before = attachment.status
+        if before.connection_info is not None and before.initiator == facts.initiator:
+            service.book.note_remade(attachment.handle, datetime.now(UTC))
         wanted = Wanted(volume_handle=volume.handle, initiator=facts.initiator, access_mode=mode)
         if not wanted.met_by(state):
             raise DriverError(f"the export reads back as {state}, not as {wanted}; making it again")

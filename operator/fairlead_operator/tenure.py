@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from fairlead_crds.conditions import Reason
 from fairlead_crds.credentials import KeyRing
+from fairlead_crds.kinds import Session
 from fairlead_kube.client import KubeClient
 from fairlead_operator.core.attachment import Failure
 from fairlead_operator.core.exports import ExportBook, ExportState
@@ -76,7 +77,7 @@ def state_of(export: Export | None) -> ExportState | None:
         initiator=export.initiator,
         access_mode=export.access_mode,
         complete=export.complete,
-        sessions=tuple(f"{s.initiator} from {s.address}" for s in export.sessions),
+        sessions=tuple(Session(initiator=s.initiator[:255], address=s.address[:255]) for s in export.sessions),
     )
 
 

@@ -239,6 +239,28 @@ MUTANTS = (
         ("tests/unit/test_core_admission.py",),
     ),
     Mutant(
+        "an answer about sessions is taken for that of another request",
+        (
+            Edit(
+                "api/fairlead_api/identity/detach_guard.py",
+                "return told if told.request in fresh else None",
+                "return told",
+            ),
+        ),
+        ("tests/unit/test_identity_access.py",),
+    ),
+    Mutant(
+        "nobody is logged in right after the export was made again",
+        (
+            Edit(
+                f"{_OPERATOR}/core/sessions.py",
+                "    if facts.remade is not None and ",
+                "    if facts.remade is None and ",
+            ),
+        ),
+        ("tests/unit/test_core_sessions.py",),
+    ),
+    Mutant(
         "a polite detach does not wait",
         (
             Edit(

@@ -91,7 +91,7 @@ def test_only_a_polite_detach_waits_for_the_node(polite: bool, connected: bool) 
 
 def test_a_polite_detach_says_whom_it_waits_for_once() -> None:
     item = going(detach_policy="WaitForLogout")
-    seen = export(sessions=("n1 from somewhere",))
+    seen = export(sessions=("n1",))
     status = status_of(decide(facts(item, held(), export=seen)))
     exported = find(status.conditions, EXPORTED)
     assert exported is not None

@@ -5,7 +5,7 @@ import itertools
 
 import pytest
 
-from fairlead_crds.kinds import AccessMode
+from fairlead_crds.kinds import AccessMode, Session
 from fairlead_operator.core.exports import ExportBook, ExportState, Wanted, effective_mode
 from unit.model.objects import attachment, volume
 
@@ -41,7 +41,7 @@ def test_without_a_volume_the_attachment_decides() -> None:
     ("state", "met"),
     [
         (RIGHT, True),
-        (dataclasses.replace(RIGHT, sessions=("n1 from somewhere",)), True),
+        (dataclasses.replace(RIGHT, sessions=(Session(initiator="n1"),)), True),
         (None, False),
         (OTHER, False),
         (dataclasses.replace(RIGHT, initiator=None), False),
@@ -90,7 +90,7 @@ def test_the_next_listing_is_believed_again() -> None:
 def test_a_session_that_comes_or_goes_is_known_but_no_news() -> None:
     book = ExportBook()
     book.record("h", RIGHT)
-    connected = dataclasses.replace(RIGHT, sessions=("n1 from somewhere",))
+    connected = dataclasses.replace(RIGHT, sessions=(Session(initiator="n1"),))
     assert (merge(book, {"h": connected}, book.mark()), book.get("h")) == (set(), connected)
 
 

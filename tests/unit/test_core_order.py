@@ -12,8 +12,9 @@ import pytest
 
 from fairlead_crds.conditions import Reason
 from fairlead_crds.kinds import Attachment, ConnectionStatus, Volume
+from fairlead_crds.names import ANNOTATION_LOOK
 from fairlead_operator.core import ledger, steps
-from fairlead_operator.core.attachment import AttachmentFacts, Done, Failure, decide
+from fairlead_operator.core.attachment import AttachmentFacts, Done, Failure, Seen, decide
 from fairlead_operator.core.exports import ExportState
 from unit.model.objects import BACKEND, NOW, attachment, later, volume
 from unit.model.situations import CONNECTOR, export
@@ -27,6 +28,7 @@ EVENTS = (
     "array forgets",
     "volume goes",
     "volume torn away",
+    "asks who is logged in",
 )
 _MOVED = {"initiator": "n2", "host": "h2"}
 _LONGEST = 25
@@ -42,6 +44,7 @@ class Life:
     done: Done = dataclasses.field(default_factory=Done)
     failing: bool = False
     failure: Failure | None = None
+    asked: int = 0
 
     def happen(self, event: str) -> None:
         """Something happens between two steps."""
@@ -54,6 +57,10 @@ class Life:
             self._set(spec=self.item.spec.model_copy(update={"connector": to}))
         elif event == "crash":
             self.done, self.failure = Done(), None
+        elif event == "asks who is logged in":
+            self.asked += 1
+            notes = {**self.item.metadata.annotations, ANNOTATION_LOOK: f"r{self.asked}"}
+            self._set(metadata=self.item.metadata.model_copy(update={"annotations": notes}))
         elif event == "array fails":
             self.failing = True
         elif event == "array forgets":
@@ -77,6 +84,7 @@ class Life:
                 connector=connector,
                 initiator=connector["initiator"] if connector else None,
                 export=self.export,
+                sees_sessions=True,
                 failure=self.failure,
                 done=self.done,
                 now=later(1),
@@ -97,7 +105,10 @@ class Life:
                 assert connector is not None
                 self.export = export(connector["initiator"])
                 connection = ConnectionStatus(driver_volume_type="t", data={})
-                self.done = dataclasses.replace(self.done, connection=connection, unexported=False)
+                self.done = dataclasses.replace(self.done, connection=connection, unexported=False, seen=None)
+            case steps.Look(request):
+                seen = Seen(request=request, generation=self.item.metadata.generation, at=later(1), export=self.export)
+                self.done = dataclasses.replace(self.done, seen=seen)
             case steps.Unexport():
                 self.export = None
                 self.done = Done(unexported=True)
@@ -114,6 +125,14 @@ class Life:
     def _set(self, **changes: object) -> None:
         assert self.item is not None
         self.item = self.item.model_copy(update=changes)
+
+    @property
+    def owes_an_answer(self) -> bool:
+        """Whether somebody asked who is logged in to an export that stands, and was not told."""
+        if self.item is None or self.export is None or self.item.metadata.deletion_timestamp is not None:
+            return False
+        told = self.item.status.sessions_look
+        return self.asked > 0 and (told is None or told.request != f"r{self.asked}")
 
     @property
     def listed(self) -> bool:
@@ -146,8 +165,12 @@ def live(history: Sequence[tuple[int, str]]) -> tuple[Life, list[str]]:
             wrong.append("let go while exported or listed")
         if isinstance(step, steps.Export) and not listed:
             wrong.append("exported before it was admitted")
+        if isinstance(step, steps.Look) and (not exported or not listed):
+            wrong.append("looked at what is not exported")
         if existed and life.item is None and life.export is not None:
             wrong.append("gone and exported")
+    if life.owes_an_answer:
+        wrong.append("never said who is logged in")
     return life, wrong
 
 

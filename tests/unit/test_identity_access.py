@@ -4,11 +4,13 @@ import pytest
 
 from fairlead_api.identity.access import Access, access_of
 from fairlead_api.identity.caller import Caller
-from fairlead_api.identity.detach_guard import check_detach, check_move
+from fairlead_api.identity.detach_guard import Look, check_detach, check_move, hinges_on_sessions
 from fairlead_api.identity.keystone_login import KeystoneOptions, NoPassword, login_body, read_password
 from fairlead_api.protocol.faults import Conflict
 from fairlead_api.settings import Settings
-from rest_objects import attachment
+from fairlead_crds import names
+from fairlead_crds.kinds import Attachment
+from rest_objects import T0, at, attachment
 
 INSTANCE = "a7816a4b-fe9d-4767-99eb-38bb87113407"
 
@@ -83,6 +85,90 @@ def test_who_may_detach(caller: Caller, state: dict[str, str], may: bool) -> Non
         return
     with pytest.raises(Conflict):
         check_detach(caller, attachment(**state))  # type: ignore[arg-type]
+
+
+LOOK = Look("r1", version=5, limit=10)
+MEMBER = Caller("u", "p")
+
+
+def looked_at(
+    found: str = "None",
+    *,
+    request: str = "r1",
+    annotated: str = "r1",
+    version: int = 6,
+    generation: int = 1,
+    initiator: str = "iqn.x",
+    deleting: bool = False,
+) -> Attachment:
+    """What an instance uses, as it is after the operator was asked to look; answered so unless said otherwise."""
+    answer = {
+        "request": request,
+        "observedAt": at(9),
+        "observedGeneration": generation,
+        "initiator": "iqn.x",
+        "found": found,
+        "message": "it hangs" if found == "Unknown" else "",
+    }
+    item = attachment(**USED, status={"sessionsLook": answer, "initiator": initiator})  # type: ignore[arg-type]
+    changes = {
+        "annotations": {**item.metadata.annotations, names.ANNOTATION_LOOK: annotated},
+        "resource_version": str(version),
+        "deletion_timestamp": T0 if deleting else None,
+    }
+    return item.model_copy(update={"metadata": item.metadata.model_copy(update=changes)})
+
+
+@pytest.mark.parametrize(
+    ("what", "item"),
+    [
+        ("our own request is answered", looked_at()),
+        ("a later request has replaced ours, which is answered", looked_at(annotated="r2")),
+        ("a later request has replaced ours and is answered", looked_at(request="r2", annotated="r2")),
+        ("it is being deleted already", looked_at("Live", deleting=True)),
+    ],
+)
+def test_a_member_detaches_what_nobody_is_logged_in_to(what: str, item: Attachment) -> None:
+    check_detach(MEMBER, item, LOOK)
+
+
+@pytest.mark.parametrize(
+    ("item", "why"),
+    [
+        (looked_at("Live"), None),
+        (looked_at("Unknown"), "it hangs"),
+        (looked_at(request="r0"), "did not say so within 10 s"),
+        (looked_at(request="r0", annotated="r2"), "did not say so within 10 s"),
+        (looked_at(request="r0", annotated="r0", version=4), "did not say so within 10 s"),
+        (looked_at(generation=0), "was changed meanwhile"),
+        (looked_at(initiator="iqn.y"), "was changed meanwhile"),
+    ],
+    ids=["live", "unknown", "older answer", "older answer, replaced", "older version", "older spec", "moved"],
+)
+def test_a_look_that_does_not_show_it_permits_nothing(item: Attachment, why: str | None) -> None:
+    with pytest.raises(Conflict) as refused:
+        check_detach(MEMBER, item, LOOK)
+    message = f"ConflictNovaUsingAttachment: Detach volume from instance {INSTANCE} using the Compute API"
+    assert refused.value.message == message if why is None else why in refused.value.message
+    with pytest.raises(Conflict):
+        check_detach(MEMBER, item)
+
+
+@pytest.mark.parametrize(
+    ("caller", "state", "asked"),
+    [
+        (MEMBER, USED, True),
+        (Caller("u", "p", admin=True), USED, True),
+        (Caller("u", "p", service=True), USED, False),
+        (Caller("u", "p", strict_guard=True), USED, False),
+        (MEMBER, {"state": "attached"}, False),
+        (MEMBER, {"state": "reserved", "instance_id": INSTANCE}, False),
+    ],
+)
+def test_the_operator_is_asked_only_when_nothing_else_decides(
+    caller: Caller, state: dict[str, str], asked: bool
+) -> None:
+    assert hinges_on_sessions(caller, attachment(**state)) is asked  # type: ignore[arg-type]
 
 
 def test_an_instances_attachment_is_moved_by_those_who_may_force_it() -> None:

@@ -4,25 +4,24 @@ Each writes the Attachment's spec (or asks for its deletion), then waits on the 
 answer. What fails is rolled back, so that a refused request leaves nothing behind.
 """
 
-import asyncio
 import logging
-import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from fairlead_api.attachments import state
+from fairlead_api.attachments.permission import Check, DetachPermissions
 from fairlead_api.attachments.schemas import NewAttachment
 from fairlead_api.attachments.state import Verdict
+from fairlead_api.attachments.waiting import Judge, wait_for_operator
 from fairlead_api.cache.lookup import Lookup
 from fairlead_api.cache.mirror import Mirror
 from fairlead_api.cache.revision import Operation, Writer, annotate, drop, put
 from fairlead_api.identity.caller import Caller
-from fairlead_api.identity.detach_guard import check_detach, check_move
+from fairlead_api.identity.detach_guard import check_move
 from fairlead_api.identity.projects import Projects
-from fairlead_api.metrics import WAITED, WAITING
 from fairlead_api.protocol.faults import BackendFailed, BadRequest, Conflict, Fault, NotFound, TimedOut
 from fairlead_api.volumes import gate
 from fairlead_api.volumes.admin_metadata import is_read_only
@@ -32,7 +31,6 @@ from fairlead_crds import names
 from fairlead_crds.conditions import Reason
 from fairlead_crds.kinds import AccessMode, Attachment, ConflictPolicy, Volume
 from fairlead_kube.errors import KubeError
-from fairlead_telemetry.tracing import span
 
 _log = logging.getLogger(__name__)
 
@@ -46,6 +44,7 @@ class AttachmentOperations:
     lookup: Lookup
     projects: Projects
     volumes: VolumeOperations
+    permissions: DetachPermissions
     timeout: float
 
     async def create(self, caller: Caller, asked: NewAttachment) -> Attachment:
@@ -106,19 +105,23 @@ class AttachmentOperations:
                 _log.error("attachment %s could not be taken back to reserved: %s", attachment.id, error)
         raise fault
 
-    async def disconnect(self, attachment: Attachment, mode: AccessMode | None) -> None:
+    async def disconnect(self, attachment: Attachment, mode: AccessMode | None, check: Check | None = None) -> None:
         """Take the connector away, which fences the node: nothing exported, still reserved.
 
         Args:
             attachment: as last seen.
             mode: the mode it was asked for before it got its connector.
+            check: whether it may be, asked of each version that this is decided on.
 
         Raises:
+            Conflict: the check says that it may not.
             TimedOut: the operator did not answer in time.
             BackendFailed: the backend did not take the export away.
         """
 
         def decide(current: Attachment) -> list[Operation]:
+            if check is not None:
+                check(current)
             operations = [] if current.spec.connector is None else [drop("/spec/connector")]
             if mode is None and current.spec.access_mode is not None:
                 operations.append(drop("/spec/accessMode"))
@@ -142,14 +145,13 @@ class AttachmentOperations:
         """Detach, which fences the node, and return the attachments left on the volume.
 
         Raises:
-            Conflict: an instance uses it and the caller does not speak for Nova.
+            Conflict: an instance uses it, the caller does not speak for Nova, and the node may be logged in.
             BackendFailed: the backend did not take the export away; the operator keeps trying.
             TimedOut: it is still being taken away.
         """
         self._require(caller, attachment, "volume:attachment_delete")
-        # A service's word needs no look at the attachment, so a status written meanwhile costs it no second try.
-        guard = None if caller.service else lambda current: check_detach(caller, current)
-        await self.writer.delete(attachment, guard)
+        newest, check = await self.permissions.ask(caller, attachment)
+        await self.writer.delete(newest, check)
         meta = attachment.metadata
         answer, verdict = await self._wait(attachment, lambda item: state.detached(item, uid=meta.uid))
         if verdict is None:
@@ -188,22 +190,8 @@ class AttachmentOperations:
             lambda item: state.verdict(item, uid=meta.uid, generation=meta.generation, connect=connect),
         )
 
-    async def _wait(
-        self, written: Attachment, judge: Callable[[Attachment | None], Verdict | None]
-    ) -> tuple[Attachment | None, Verdict | None]:
-        """Wait for a verdict; without one in time, None."""
-        meta, store = written.metadata, self.writer.store
-        started = time.perf_counter()
-        with span("wait for operator"), WAITING.track_inprogress():
-            try:
-                async with asyncio.timeout(self.timeout):
-                    item = await store.wait(meta.name, meta.namespace, lambda item: judge(item) is not None)
-            except TimeoutError:
-                item = store.get(meta.name, meta.namespace)
-            verdict = judge(item)
-            outcome = verdict.name.lower() if verdict is not None else "timeout"
-            WAITED.labels(outcome).observe(time.perf_counter() - started)
-        return item, verdict
+    async def _wait(self, written: Attachment, judge: Judge) -> tuple[Attachment | None, Verdict | None]:
+        return await wait_for_operator(self.writer.store, written, judge, self.timeout)
 
     def _refusal(self, volume: Volume, answer: Attachment | None, verdict: Verdict | None, what: str) -> Fault:
         """The fault for a verdict that is not success."""

@@ -19,7 +19,6 @@ from fairlead_api.attachments.state import (
 from fairlead_api.cache.revision import Operation, annotate
 from fairlead_api.facade import Facade
 from fairlead_api.identity.caller import Caller
-from fairlead_api.identity.detach_guard import check_detach
 from fairlead_api.protocol.faults import BadRequest, NotFound
 from fairlead_api.volumes.action_schemas import Attached
 from fairlead_api.volumes.status import ATTACHING, AVAILABLE, IN_USE
@@ -54,9 +53,9 @@ async def terminate(facade: Facade, caller: Caller, volume: Volume, connector: d
     for attachment in _visible(facade, volume):
         if connector is not None and not _is_of(attachment, connector):
             continue
-        check_detach(caller, attachment)
         if attach_status(attachment) is AttachStatus.ATTACHED:
-            await facade.attachments.disconnect(attachment, attachment.spec.access_mode)
+            newest, check = await facade.permissions.ask(caller, attachment)
+            await facade.attachments.disconnect(newest, newest.spec.access_mode, check)
         else:
             await facade.attachments.delete(caller, attachment)
 

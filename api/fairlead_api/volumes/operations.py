@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from fairlead_api.attachments.permission import DetachPermissions
 from fairlead_api.attachments.state import AttachStatus, attach_status
 from fairlead_api.cache.mirror import Mirror
 from fairlead_api.cache.revision import Operation, Writer, annotate
 from fairlead_api.identity.caller import Caller
-from fairlead_api.identity.detach_guard import check_detach
 from fairlead_api.identity.projects import Projects
 from fairlead_api.volumes import gate
 from fairlead_api.volumes.admin_metadata import admin_metadata, annotation
@@ -29,6 +29,7 @@ class VolumeOperations:
 
     writer: Writer[Volume]
     attachments: Writer[Attachment]
+    permissions: DetachPermissions
     mirror: Mirror
     projects: Projects
     types: VolumeTypes
@@ -111,7 +112,8 @@ class VolumeOperations:
         check(volume)
         for attachment in self.mirror.attachments_of(volume):
             if attach_status(attachment) is not AttachStatus.ATTACHED:
-                await self.attachments.delete(attachment, lambda current: check_detach(caller, current))
+                newest, guard = await self.permissions.ask(caller, attachment)
+                await self.attachments.delete(newest, guard)
         await self.writer.delete(volume, check)
 
     # --- the status set by hand --------------------------------------------------------------------------------------

@@ -234,6 +234,7 @@ def _unexported(facts: AttachmentFacts, volume: Volume) -> dict[str, Any]:
         "initiator": None,
         "host": None,
         "connection_info": None,
+        "sessions": (),
         "key_id": None,
         "secret_ref": None,
         "node_name": None,

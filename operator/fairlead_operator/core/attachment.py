@@ -4,10 +4,10 @@ from datetime import timedelta
 
 from fairlead_crds.conditions import Reason
 from fairlead_crds.kinds import AttachmentPhase
-from fairlead_operator.core import phrases, steps
+from fairlead_operator.core import phrases, sessions, steps
 from fairlead_operator.core.attach import attach
 from fairlead_operator.core.detach import detach
-from fairlead_operator.core.facts import AttachmentFacts, Done, Failure, is_adopted
+from fairlead_operator.core.facts import AttachmentFacts, Done, Failure, Seen, is_adopted
 
 REJECTED_FOR = timedelta(minutes=10)
 """How long a refused Attachment stays to be read before it is removed."""
@@ -24,7 +24,11 @@ def decide(facts: AttachmentFacts) -> steps.AttachmentStep:
         return _rejected(facts)
     if not is_adopted(facts.attachment):
         return steps.Adopt()
-    return attach(facts)
+    step = attach(facts)
+    if isinstance(step, steps.Wait) and not step.retry:
+        # All is as it should be: only now does it mean anything who is logged in.
+        return sessions.answer(facts) or step
+    return step
 
 
 def _rejected(facts: AttachmentFacts) -> steps.AttachmentStep:
@@ -43,4 +47,4 @@ def _rejected(facts: AttachmentFacts) -> steps.AttachmentStep:
     return steps.Wait(until=end)
 
 
-__all__ = ["AttachmentFacts", "Done", "Failure", "decide", "is_adopted"]
+__all__ = ["AttachmentFacts", "Done", "Failure", "Seen", "decide", "is_adopted"]

@@ -23,7 +23,7 @@ def detach(facts: AttachmentFacts) -> steps.AttachmentStep:
             return phrases.failing(facts, AttachmentPhase.DETACHING, phrases.unready(facts))
         polite = attachment.spec.detach_policy is DetachPolicy.WAIT_FOR_LOGOUT
         if polite and facts.export is not None and facts.export.sessions:
-            nodes = ", ".join(facts.export.sessions)
+            nodes = ", ".join(map(str, facts.export.sessions))
             waiting = f"waiting for {nodes} to log out, as detachPolicy WaitForLogout asks"
             conditions = phrases.conditions(facts, phrases.condition(facts, EXPORTED, True, Reason.DETACHING, waiting))
             step = phrases.write(facts, conditions, AttachmentPhase.DETACHING, Reason.DETACHING, event=Reason.DETACHING)

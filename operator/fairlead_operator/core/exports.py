@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
-from fairlead_crds.kinds import AccessMode, AttachmentSpec, Volume
+from fairlead_crds.kinds import AccessMode, AttachmentSpec, Session, Volume
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,8 +16,7 @@ class ExportState:
     initiator: str | None
     access_mode: AccessMode | None
     complete: bool
-    sessions: tuple[str, ...] = ()
-    """Who is logged in, in words: `initiator from address`."""
+    sessions: tuple[Session, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +60,7 @@ class ExportBook:
     def __init__(self) -> None:
         self._exports: dict[str, ExportState] = {}
         self._changed: dict[str, int] = {}
+        self._remade: dict[str, datetime] = {}
         self._clock = 0
 
     def __len__(self) -> int:
@@ -83,8 +84,17 @@ class ExportBook:
         self._changed[handle] = self._clock
         if state is None:
             self._exports.pop(handle, None)
+            self._remade.pop(handle, None)
         else:
             self._exports[handle] = state
+
+    def remade(self, handle: str) -> datetime | None:
+        """Return when an export that a node had before was made again; None: not by us, or not for that node."""
+        return self._remade.get(handle)
+
+    def note_remade(self, handle: str, at: datetime) -> None:
+        """Note that: whoever was logged in may be on its way back."""
+        self._remade[handle] = at
 
     def mark(self) -> int:
         """Return a mark to pass to `learn`; take it before the listing begins."""

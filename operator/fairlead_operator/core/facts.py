@@ -27,12 +27,32 @@ class Failure:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Seen:
+    """What the backend showed when it was asked who is logged in.
+
+    Attributes:
+        request: that asked for it.
+        generation: metadata.generation that stood then.
+        at: when.
+        export: as it was; None: there was none.
+        unknown: why the backend did not tell; None: it did.
+    """
+
+    request: str
+    generation: int
+    at: datetime
+    export: ExportState | None = None
+    unknown: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Done:
     """What this pass has already achieved, so that a pass ends; a crash forgets it and the steps are repeated."""
 
     connection: ConnectionStatus | None = None
     unexported: bool = False
     secret: bool | None = None
+    seen: Seen | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +70,8 @@ class AttachmentFacts:
         initiator: the identity to admit, from the driver's reading of the connector.
         connector_flaw: what the driver misses in the connector.
         export: as the backend shows it.
+        remade: when the export was made again for a node that had it before.
+        sees_sessions: whether the backend shows every live session.
         key_id: the current key of the Backend.
         unready: why the Backend cannot be used at present.
         failure: of the effect just tried.
@@ -70,6 +92,8 @@ class AttachmentFacts:
     initiator: str | None = None
     connector_flaw: str | None = None
     export: ExportState | None = None
+    remade: datetime | None = None
+    sees_sessions: bool = False
     key_id: str | None = None
     unready: str | None = None
     failure: Failure | None = None

@@ -48,6 +48,17 @@ class Unexport:
 
 
 @dataclass(frozen=True)
+class Look:
+    """Ask the backend who is logged in.
+
+    Attributes:
+        request: that asks for it.
+    """
+
+    request: str
+
+
+@dataclass(frozen=True)
 class WriteAttachmentStatus:
     """W4: write the Attachment's status, by compare-and-swap.
 
@@ -137,6 +148,7 @@ AttachmentStep = (
     | DropSecret
     | Export
     | Unexport
+    | Look
     | WriteAttachmentStatus
     | Release
     | Finalize

@@ -66,6 +66,8 @@ class Capabilities:
     extend: bool = False
     extend_online: bool = False
     """True when a connected node can see the new size without a new login."""
+    sees_sessions: bool = False
+    """True when `Export.sessions` has every live connection. Otherwise an empty list proves nothing."""
     exports_nothing: bool = False
     """True for drills only: no node ever reaches a volume. The Backend's condition Ready and an Event say so."""
 

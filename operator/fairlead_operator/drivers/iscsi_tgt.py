@@ -45,7 +45,7 @@ class IscsiTgtDriver(Driver):
 
     parameters_model: ClassVar[type[IscsiTgtParameters]] = IscsiTgtParameters
     capabilities: ClassVar[Capabilities] = Capabilities(
-        protocol="iscsi", multi_attach=True, extend=True, extend_online=False
+        protocol="iscsi", multi_attach=True, extend=True, extend_online=False, sees_sessions=True
     )
 
     def __init__(self, *, backend: str, parameters: Any) -> None:

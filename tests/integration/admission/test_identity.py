@@ -14,6 +14,7 @@ ANNOTATIONS = {
     "rest-status": names.ANNOTATION_STATUS,
     "admin-metadata": names.ANNOTATION_ADMIN_METADATA,
     "user-id": names.ANNOTATION_USER,
+    "look-at-sessions": names.ANNOTATION_LOOK,
     "one that a later version invents": f"{names.GROUP}/invented",
 }
 OWN: dict[str, dict[str, Any]] = {

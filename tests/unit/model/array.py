@@ -70,6 +70,14 @@ class Array:
         self.life += 1
         self.down = False
 
+    def log_in(self, handle: str) -> bool:
+        """The node that an export admits logs in, if there is one."""
+        export = self.exports.get(handle)
+        if export is None or export.initiator is None:
+            return False
+        self.exports[handle] = replace(export, sessions=(export.initiator,))
+        return True
+
     def reaching(self, volume: str) -> dict[str, Exported]:
         """Return the exports through which somebody can reach the volume, by handle."""
         return {h: e for h, e in self.exports.items() if e.volume == volume and (e.initiator or e.sessions)}
@@ -85,7 +93,7 @@ class SimulatedDriver(Driver):
     """Sends every call as one message: it may arrive or not, late or at once, and its answer too."""
 
     parameters_model = SimulatedParameters
-    capabilities = Capabilities(protocol="simulated", multi_attach=True, extend=True)
+    capabilities = Capabilities(protocol="simulated", multi_attach=True, extend=True, sees_sessions=True)
 
     def __init__(self, *, backend: str, parameters: Any) -> None:
         del backend

@@ -221,7 +221,10 @@ class Faults(People):
     @event("trouble", weight=3, which=WHICH)
     def log_in_or_out(self, which: int) -> None:
         exports = self.world.array.exports
-        if (handle := self.pick(which, sorted(exports))) is not None and (name := exports[handle].initiator):
-            sessions = () if exports[handle].sessions else (name,)
-            self.counts["login" if sessions else "logout"] += 1
-            exports[handle] = dataclasses.replace(exports[handle], sessions=sessions)
+        if (handle := self.pick(which, sorted(exports))) is None:
+            return
+        if exports[handle].sessions:
+            exports[handle] = dataclasses.replace(exports[handle], sessions=())
+            self.counts["logout"] += 1
+        elif self.world.array.log_in(handle):
+            self.counts["login"] += 1

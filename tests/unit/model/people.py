@@ -77,7 +77,7 @@ class People(Life):
         place=PLACES,
         reject=st.booleans(),
         polite=st.booleans(),
-        ttl=st.sampled_from([None, None, 30]),
+        ttl=st.sampled_from([None, 30]),
         secret=st.booleans(),
         door=DOORS,
     )
@@ -142,6 +142,19 @@ class People(Life):
     def complete(self, name: str) -> None:
         self._person("complete", "PATCH", "attachments", name, body={"spec": {"completed": True}})
 
+    @event("ordinary", weight=2, which=WHICH, connected=st.booleans())
+    def ask_who_is_logged_in(self, which: int, connected: bool) -> None:
+        """As the facade does, of something exported; perhaps its node has just logged in."""
+        told = [a for a in self.world.server.all("attachments") if a.status.connection_info]
+        if (attachment := self.pick(which, told)) is None:
+            return
+        if connected:
+            self.world.array.log_in(attachment.handle)
+        _serial[0] += 1
+        asked = {"annotations": {names.ANNOTATION_LOOK: f"look-{_serial[0]}"}}
+        name = attachment.metadata.name
+        self._person("asked who is logged in", "PATCH", "attachments", name, body={"metadata": asked}, who="rest")
+
     @event("ordinary", weight=2, name=ATTACHMENTS, mode=st.sampled_from([None, *AccessMode]), secret=st.booleans())
     def change_mode(self, name: str, mode: AccessMode | None, secret: bool) -> None:
         spec = {"accessMode": mode, "writeSecret": secret}
@@ -171,7 +184,7 @@ class People(Life):
             body = {"metadata": {"finalizers": []}}
             self._person(f"finalizer of {plural} torn off", "PATCH", plural, item.metadata.name, body=body)
 
-    @event("ordinary", initiator=st.sampled_from(["n3", "n4", None]))
+    @event("ordinary", weight=2, initiator=st.sampled_from(["n3", "n4", None]))
     def change_node(self, initiator: str | None) -> None:
         if initiator is None:
             self._person("delete node", "DELETE", "nodeconnectors", "node", namespace="")
@@ -182,7 +195,7 @@ class People(Life):
         body = {"metadata": {"name": "node"} if not exists else {}, "spec": spec}
         self._person("change node", method, "nodeconnectors", name, body=body, namespace="")
 
-    @event("ordinary", what=st.sampled_from(["appears", "appears", "is out of service", "goes"]))
+    @event("ordinary", weight=2, what=st.sampled_from(["appears", "appears", "is out of service", "goes"]))
     def change_machine(self, what: str) -> None:
         """The Node that `nodeName` means, as kubelet and administrators change it."""
         if what == "goes":
@@ -248,17 +261,17 @@ def _metadata(name: str, door: str) -> dict[str, Any]:
     """What the facade sets at creation, and kubectl does not."""
     if door == "kubectl":
         return {"name": name}
-    _metadata_serial[0] += 1
-    handle = f"handle-{_metadata_serial[0]:06d}"
+    _serial[0] += 1
+    handle = f"handle-{_serial[0]:06d}"
     return {
         "name": name,
         "finalizers": [names.FINALIZER],
         "labels": {names.LABEL_ID: handle, names.LABEL_BACKEND: BACKEND},
         "annotations": {
             names.ANNOTATION_HANDLE: handle,
-            names.ANNOTATION_CREATED: f"2030-01-01T00:00:00.{_metadata_serial[0]:06d}Z",
+            names.ANNOTATION_CREATED: f"2030-01-01T00:00:00.{_serial[0]:06d}Z",
         },
     }
 
 
-_metadata_serial = [0]
+_serial = [0]

@@ -4,7 +4,8 @@ from collections import Counter, defaultdict, deque
 from collections.abc import Iterable
 
 from fairlead_crds.conditions import ADMITTED, EXPORTED, READY, Reason, find, is_true
-from fairlead_crds.kinds import Attachment, AttachmentPhase, DeletionPolicy, Holder, Volume
+from fairlead_crds.kinds import Attachment, AttachmentPhase, DeletionPolicy, Holder, SessionsFound, Volume
+from fairlead_crds.names import ANNOTATION_LOOK
 from fairlead_operator.core import ledger
 from fairlead_operator.core.exports import effective_mode
 from unit.model.api_server import ApiServer, Write
@@ -33,6 +34,10 @@ class Promises:
         """By the uid of an Attachment, those of the Volumes whose ledgers have named it."""
         self.unlisted: set[str] = set()
         """uids of Attachments that were in a ledger when it was lost, until they are in one again."""
+        self._asked: set[str] = set()
+        """uids of Attachments that carry a request to look who is logged in."""
+        self._idle: set[str] = set()
+        """uids of those to whose export nobody was logged in at some moment since."""
 
     # --- at each write -----------------------------------------------------------------------------------------------
 
@@ -99,6 +104,7 @@ class Promises:
             self._require(not self._holders(uid), f"{name} lost its finalizer while a ledger named it")
         if after is None:
             return
+        self._on_look(before, after, operator=operator)
         if operator and after.deleting and not before.deleting:
             self._on_end(after)
         if after.status.rejected_at is not None and before.status.rejected_at is None:
@@ -109,6 +115,21 @@ class Promises:
             held = self._holders(uid) or self.forced & self._had[uid]
             self._require(bool(held), f"{name} was told that it is exported, and no ledger names it")
             self._require(after.status.connection_info is not None, f"{name} was told no connection")
+
+    def _on_look(self, before: Attachment, after: Attachment, *, operator: bool) -> None:
+        """Somebody asks who is logged in, or is told."""
+        name, uid = after.metadata.name, after.metadata.uid
+        asked = after.metadata.annotations.get(ANNOTATION_LOOK)
+        if asked is not None and asked != before.metadata.annotations.get(ANNOTATION_LOOK):
+            self._asked.add(uid)
+            self._idle.discard(uid)
+            self._look_who_is_idle()
+        look = after.status.sessions_look
+        if operator and look is not None and look != before.status.sessions_look:
+            self._counts[f"told that sessions are {look.found}"] += 1
+            self._require(look.request == asked, f"{name} was answered {look.request}, and asked {asked}")
+            idle = look.found is not SessionsFound.NONE or uid in self._idle
+            self._require(idle, f"{name} was told that nobody is logged in, and somebody was all the time")
 
     def _on_end(self, attachment: Attachment) -> None:
         """The operator itself asks for the end of an Attachment."""
@@ -129,6 +150,7 @@ class Promises:
 
     def check(self) -> None:
         """Raise what was found at a write, then look at what is reachable now."""
+        self._look_who_is_idle()
         for handle, volume in self._volumes_by_handle().items():
             reaching = self._array.reaching(handle)
             if len(reaching) > 1:
@@ -137,6 +159,12 @@ class Promises:
             self._check_owned(handle)
         if self.broken:
             raise AssertionError("\n".join([*self.trace, *self.broken]))
+
+    def _look_who_is_idle(self) -> None:
+        for uid in self._asked:
+            export = self._array.exports.get(self.attachments[uid].handle)
+            if export is not None and not export.sessions:
+                self._idle.add(uid)
 
     def _check_reachable(self, volume: Volume, reaching: dict[str, Exported]) -> None:
         nodes = {n for e in reaching.values() for n in (e.initiator, *e.sessions) if n is not None}
@@ -224,6 +252,9 @@ class Promises:
         self._require(
             is_true(status.conditions, EXPORTED), f"{name} does not say that it is exported: {_said(attachment)}"
         )
+        if (asked := attachment.metadata.annotations.get(ANNOTATION_LOOK)) is not None:
+            told = status.sessions_look.request if status.sessions_look is not None else None
+            self._require(told == asked, f"{name} was asked who is logged in ({asked}) and answered {told}")
         self._require(status.observed_generation == attachment.metadata.generation, f"{name} speaks of an older spec")
         phase = AttachmentPhase.COMPLETED if spec.completed else AttachmentPhase.EXPORTED
         self._require(status.phase is phase, f"{name} is {status.phase}, not {phase}")

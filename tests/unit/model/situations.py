@@ -3,7 +3,7 @@
 from typing import Any
 
 from fairlead_crds.conditions import ADMITTED, COMPLETED, EXPORTED, Reason, is_true
-from fairlead_crds.kinds import AccessMode, Attachment, AttachmentStatus, ConnectionStatus, Volume
+from fairlead_crds.kinds import AccessMode, Attachment, AttachmentStatus, ConnectionStatus, Session, Volume
 from fairlead_operator.core import steps
 from fairlead_operator.core.attachment import AttachmentFacts, Done, decide
 from fairlead_operator.core.exports import ExportState
@@ -18,7 +18,8 @@ CONNECTION = ConnectionStatus(driver_volume_type="t", data={"target": "h-a"})
 def export(initiator: str | None = "n1", *, sessions: tuple[str, ...] = (), **changes: Any) -> ExportState:
     """The export of Volume `v` to that initiator, in order unless said otherwise."""
     fields = {"volume_handle": "h-v", "access_mode": AccessMode.READ_WRITE, "complete": True, **changes}
-    return ExportState(initiator=initiator, sessions=sessions, **fields)
+    connected = tuple(Session(initiator=name, address="somewhere") for name in sessions)
+    return ExportState(initiator=initiator, sessions=connected, **fields)
 
 
 def facts(item: Attachment | None = None, of: Volume | None = None, /, **changes: Any) -> AttachmentFacts:

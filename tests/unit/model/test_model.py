@@ -82,6 +82,7 @@ EXPECTED = {
     "connector changed",
     "connector cleared",
     "change access mode",
+    "asked who is logged in",
     "migration begun",
     "complete",
     "delete attachment",
@@ -105,6 +106,9 @@ EXPECTED = {
     "released",
     "finalized",
     "take-over at rest",
+    "told that sessions are Live",
+    "told that sessions are None",
+    "told that sessions are Unknown",
     # What goes astray
     "call arrived, answer under way",
     "answer of the api lost",

@@ -41,6 +41,20 @@ class ExportRules(Bench):
             assert await self.whole(driver, request) == before
             assert await node.write(0x52)
 
+    async def test_who_is_logged_in_is_seen_for_as_long_as_somebody_is(
+        self, driver: Driver, volume: BackendVolume, probe: NodeProbe
+    ) -> None:
+        """Also when another session of the same node comes and goes."""
+        if not driver.capabilities.sees_sessions:
+            pytest.skip("the driver does not declare it")
+        request, initiator = self.request(volume), self.initiator(1)
+        info = await driver.create_export(request)
+        async with probe.session(info, request.credentials, initiator) as node:
+            assert await node.write(0x53)
+            assert await probe.reads(info, request.credentials, initiator, 0x53)
+            assert initiator in {session.initiator for session in (await self.whole(driver, request)).sessions}
+            assert await node.write(0x54)
+
     async def test_a_target_s_name_comes_from_the_handle_alone(self, driver: Driver, volume: BackendVolume) -> None:
         """So that it is the same after a restore, and never somebody else's."""
         other = BackendVolume(handle=f"vol-{uuid.uuid4()}", size=MIB)
