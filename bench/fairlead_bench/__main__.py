@@ -69,10 +69,12 @@ def measure(section: Section, *, quick: bool) -> Run:
     """Run one section in a folder of its own."""
     say(f"measuring {section.name}: {section.title}")
     commit, described = machine.commit(), machine.describe()
-    with ScratchFolder("bench") as scratch:
-        watch = machine.Watch()
-        result = asyncio.run(_measured(section, Bench(folder=scratch.path, quick=quick)))
-    processes.reap_adopted()
+    watch = machine.Watch()
+    try:
+        with ScratchFolder("bench") as scratch:
+            result = asyncio.run(_measured(section, Bench(folder=scratch.path, quick=quick)))
+    finally:
+        processes.reap_adopted()
     return Run(
         at=datetime.now(UTC).isoformat(timespec="seconds"),
         commit=commit,
