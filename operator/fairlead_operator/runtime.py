@@ -18,6 +18,7 @@ from fairlead_kube.endpoints import BACKENDS
 from fairlead_kube.errors import KubeError
 from fairlead_kube.node import Node
 from fairlead_kube.store import Change, version_of
+from fairlead_kube.turns import in_turns
 from fairlead_operator.core.placement import place_attachment, place_volume
 from fairlead_operator.drivers.measured import MeasuredDriver
 from fairlead_operator.events import Recorder
@@ -63,8 +64,8 @@ class Runtime:
         self._controller = UnplacedController(client, self.view, self._writer, settings)
         self._controller_election = self._election(CONTROLLER_LEASE, self._controller.run)
         self._changes = asyncio.Event()
-        self._planner: asyncio.Task[None] | None = None
-        self._watchman: asyncio.Task[None] | None = None
+        self._reroute = asyncio.Event()
+        self._tasks: tuple[asyncio.Task[None], ...] = ()
         self._reached = False
         self.view.backends.listen(self._on_backend)
         self.view.volumes.listen(self._on_volume)
@@ -76,14 +77,14 @@ class Runtime:
         """Begin to campaign for what the settings allow."""
         if self._settings.controller:
             await self._controller_election.start()
-        self._planner = asyncio.create_task(self._plan_forever())
-        self._watchman = asyncio.create_task(self._verify_watches())
+        endless = (self._plan_forever(), self._reroute_forever(), self._verify_watches())
+        self._tasks = tuple(map(asyncio.create_task, endless))
 
     async def stop(self) -> None:
         """Finish what is under way, release the Leases, leave every export as it is."""
-        for task in filter(None, (self._planner, self._watchman)):
+        for task in self._tasks:
             task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         elections = [served.election for served in self._served.values()]
         if self._settings.controller:
             elections.append(self._controller_election)
@@ -107,12 +108,12 @@ class Runtime:
     @property
     def started(self) -> bool:
         """Whether it campaigns, and the API server has answered it once."""
-        return self._planner is not None and self._reached
+        return bool(self._tasks) and self._reached
 
     @property
     def ended(self) -> bool:
         """Whether a task has ended that never should."""
-        return any(task is not None and task.done() for task in (self._planner, self._watchman))
+        return any(task.done() for task in self._tasks)
 
     @property
     def workers(self) -> Mapping[str, BackendWorker]:
@@ -208,12 +209,17 @@ class Runtime:
             if before is None or after is None:
                 self._controller.look_again()
             self._controller.enqueue(key, Priority.CHANGE)
-            # A Backend that came, went or became the default may be the one that others were waiting for.
-            for volume in self.view.volumes:
-                self._enqueue(volume, Priority.RESYNC)
-            for attachment in self.view.attachments:
-                self._enqueue(attachment, Priority.RESYNC)
+            self._reroute.set()
             self._to_worker(key.name, key, Priority.CHANGE)
+
+    async def _reroute_forever(self) -> None:
+        """A Backend that came, went or became the default may be the one that others were waiting for."""
+        while True:
+            await self._reroute.wait()
+            self._reroute.clear()
+            everything: list[Volume | Attachment] = [*self.view.volumes, *self.view.attachments]
+            async for item in in_turns(everything):
+                self._enqueue(item, Priority.RESYNC)
 
     def _on_volume(self, change: Change[Volume]) -> None:
         volume = change.object

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal, NamedTuple, TypeVar
 
-from fairlead_crds import names
 from fairlead_crds.kinds import Attachment, Backend, NodeConnector, Resource, Volume
 from fairlead_kube.client import KubeClient
 from fairlead_kube.endpoints import ATTACHMENTS, BACKENDS, NODE_CONNECTORS, NODES, VOLUMES, Endpoint
@@ -51,6 +50,8 @@ class View:
         self.attachments_by_uid = self.attachments.index(lambda a: a.metadata.uid)
         self.attachments_by_handle = self.attachments.index(lambda a: a.handle)
         self.attachments_of_node = self.attachments.index(lambda a: a.spec.node_name)
+        self._volumes_of_backend = self.volumes.tally(_used_backend)
+        self._attachments_of_backend = self.attachments.tally(_used_backend)
         self.volumes_by_handle = self.volumes.index(lambda v: v.handle)
 
     def backends_by_name(self) -> Mapping[str, Backend]:
@@ -62,11 +63,13 @@ class View:
         present = {backend.metadata.name: backend for backend in self.backends}
         if not self._departed:
             return present
-        users = {item.metadata.labels.get(names.LABEL_BACKEND) for item in self.volumes if item.guarded}
-        users |= {item.metadata.labels.get(names.LABEL_BACKEND) for item in self.attachments if item.guarded}
-        departed = {name: b for name, b in self._departed.items() if name in users and name not in present}
+        departed = {name: b for name, b in self._departed.items() if any(self.users_of(name)) and name not in present}
         self._departed = departed
         return present | departed
+
+    def users_of(self, backend: str) -> tuple[int, int]:
+        """Return how many guarded Volumes and Attachments carry the Backend's label."""
+        return self._volumes_of_backend[backend], self._attachments_of_backend[backend]
 
     def _remember_departed(self, change: Change[Backend]) -> None:
         if change.after is None:
@@ -216,3 +219,7 @@ class View:
 def key_of(item: Attachment | Volume | Backend) -> Key:
     """Return the key of an object."""
     return Key(item.kind, item.metadata.namespace, item.metadata.name)  # type: ignore[arg-type]
+
+
+def _used_backend(item: Volume | Attachment) -> str | None:
+    return backend_label(item) if item.guarded else None
