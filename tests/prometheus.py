@@ -41,6 +41,15 @@ class Prometheus:
         alerts = self._get("/api/v1/alerts")["data"]["alerts"]
         return {alert["labels"]["alertname"] for alert in alerts if alert["state"] == "firing"}
 
+    def firing_for(self, alert: str, **labels: str) -> bool:
+        """Whether an alert fires, for something in particular if labels say so."""
+        wanted = "".join(f',{name}="{value}"' for name, value in labels.items())
+        return bool(self.query(f'ALERTS{{alertname="{alert}",alertstate="firing"{wanted}}}'))
+
+    def scrapes(self, job: str) -> int:
+        """How often a job has been scraped until now, while Prometheus ran."""
+        return int(*self.query(f'count_over_time(up{{job="{job}"}}[1h])').values())
+
     def up(self) -> dict[str, bool]:
         """Whether each job could be scraped."""
         found = self._get("/api/v1/targets")["data"]["activeTargets"]

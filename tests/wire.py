@@ -96,9 +96,9 @@ class Wire:
         raise ConnectionError("one end is gone")
 
 
-def by_wire(stack: Stack, wire: Wire, name: str) -> tuple[str, ...]:
-    """Return the launcher of an operator that reaches the API server by this wire only."""
-    document = yaml.safe_load((stack.folder / f"{names.OPERATOR_ACCOUNT}.kubeconfig").read_text())
+def by_wire(stack: Stack, wire: Wire, name: str, *, account: str = names.OPERATOR_ACCOUNT) -> tuple[str, ...]:
+    """Return the launcher of a process that reaches the API server by this wire only, as one of our accounts."""
+    document = yaml.safe_load((stack.folder / f"{account}.kubeconfig").read_text())
     document["clusters"][0]["cluster"]["server"] = f"https://127.0.0.1:{wire.port}"
     path = stack.folder / f"{name}.kubeconfig"
     path.touch(mode=0o600)

@@ -21,7 +21,7 @@ def test_prometheus_scrapes_both_and_sees_a_whole_life(watched: Any, rest: Rest,
         lambda: watched.prometheus.query(exported) == {labelled(backend=backend, phase="Exported"): 1}, what="one is"
     )
     rest.detach(attachment["id"])
-    assert watched.prometheus.up() == {"operator": True, "facade": True}
+    assert watched.prometheus.up() == {"operator": True, "facade": True, "spare": False}
 
     def stages() -> bool:
         counted = watched.prometheus.query(f'fairlead_attachment_stage_duration_seconds_count{{backend="{backend}"}}')
