@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import kopf
+from kopf._core.reactor.inventory import ResourceMemories, ResourceMemory
 
 from fairlead_crds import names
 from fairlead_crds.kinds import KINDS, Attachment, Resource, Volume
@@ -48,6 +49,14 @@ class NothingToCompare(kopf.DiffBaseStorage):
         """Write nothing."""
 
 
+class NothingToRemember(ResourceMemories):
+    """kopf remembers some kilobytes of each object for handlers other than ours; with very many that is most of it."""
+
+    async def recall(self, raw_body: Any, **options: Any) -> ResourceMemory:
+        """Begin each time anew."""
+        return await super().recall(raw_body, **{**options, "ephemeral": True})
+
+
 def make_settings(shard: Shard) -> kopf.OperatorSettings:
     """Turn off everything of kopf that writes or asks, bound what waits, and have the API server filter."""
     settings = kopf.OperatorSettings()
@@ -60,6 +69,8 @@ def make_settings(shard: Shard) -> kopf.OperatorSettings:
     settings.networking.connect_timeout = 5
     settings.networking.error_backoffs = Pauses()
     settings.queueing.error_delays = (1, 2, 5)
+    # kopf has a task for each object it has just told of. At the start that is every object there is.
+    settings.queueing.idle_timeout = 0.5
     settings.watching.reconnect_backoff = 0.2
     settings.watching.chunk_size = 500
     settings.process.ultimate_exiting_timeout = 30

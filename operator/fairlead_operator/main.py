@@ -12,7 +12,7 @@ from prometheus_client import REGISTRY
 
 from fairlead_kube.client import KubeClient
 from fairlead_operator.declared_backends import apply_declared
-from fairlead_operator.handlers import make_registry, make_settings
+from fairlead_operator.handlers import NothingToRemember, make_registry, make_settings
 from fairlead_operator.observation import Observation
 from fairlead_operator.probes import probes
 from fairlead_operator.runtime import Runtime
@@ -37,6 +37,7 @@ async def run(settings: Settings) -> None:
                 clusterwide=not settings.namespaces,
                 namespaces=settings.namespaces,
                 standalone=True,
+                memories=NothingToRemember(),
                 # Of no use without peering; but kopf would look for the user's name, which a container's user has not.
                 identity=settings.identity,  # type: ignore[arg-type]  # kopf's type of it is not public
             )

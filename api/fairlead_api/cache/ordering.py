@@ -2,7 +2,7 @@
 
 from bisect import bisect_left, bisect_right, insort
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
 
@@ -44,19 +44,21 @@ class Ordering(Generic[R]):
         """Yield the objects of a namespace (None: of all), the newest first; with `before`, those older than it."""
         entries = self._entries(namespace)
         end = len(entries) if before is None else bisect_left(entries, self._entry(before))
-        return self._objects(entries[:end][::-1])
+        return self._objects(entries, range(end - 1, -1, -1))
 
     def oldest_first(self, namespace: str | None, after: R | None = None) -> Iterator[R]:
         """Yield the objects of a namespace (None: of all), the oldest first; with `after`, those younger than it."""
         entries = self._entries(namespace)
         start = 0 if after is None else bisect_right(entries, self._entry(after))
-        return self._objects(entries[start:])
+        return self._objects(entries, range(start, len(entries)))
 
     def _entries(self, namespace: str | None) -> list[Entry]:
         return self._all if namespace is None else self._by_namespace.get(namespace, [])
 
-    def _objects(self, entries: list[Entry]) -> Iterator[R]:
-        for _, _, (namespace, name) in entries:
+    def _objects(self, entries: list[Entry], places: Iterable[int]) -> Iterator[R]:
+        # Without a copy, which would be the whole list's length: to be used up before the store changes.
+        for place in places:
+            _, _, (namespace, name) = entries[place]
             item = self._store.get(name, namespace)
             if item is not None:
                 yield item
