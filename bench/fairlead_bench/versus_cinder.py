@@ -176,11 +176,12 @@ def _result(ours: _Side, theirs: _Side, *, many: int, versions: Mapping[str, str
             ),
         ),
         tables=(_times(ours, theirs), _rates(ours, theirs), *(_memory(side, memory) for side in (ours, theirs))),
-        charts=(_chart_of_times(ours, theirs), _chart_of_memory(ours, theirs, memory)),
+        charts=(_chart_of_times(ours, theirs), _chart_of_rates(ours, theirs), _chart_of_memory(ours, theirs, memory)),
         versions=versions,
         notes=(
             "Memory is compared by proportional set size: pages that several processes share are counted once in all. "
             f"{_NOT_OURS} is shown and not counted: the ratios are of Fairlead with its etcd and kube-apiserver.",
+            "uWSGI ends the connection after each answer, so Cinder's client connects anew for each request.",
         ),
     )
 
@@ -242,6 +243,18 @@ def _chart_of_times(ours: _Side, theirs: _Side) -> Chart:
         logarithmic=True,
         series=tuple(
             Series(name=side.name, points=tuple((names.get(what, what), side.median(what) * 1e3) for what in shown))
+            for side in (ours, theirs)
+        ),
+    )
+
+
+def _chart_of_rates(ours: _Side, theirs: _Side) -> Chart:
+    return Chart(
+        name="cinder-rates",
+        title=f"Done per second by {_CLIENTS} clients, medians of the turns (logarithmic)",
+        logarithmic=True,
+        series=tuple(
+            Series(name=side.name, points=tuple((what, median(rates)) for what, rates in side.rates.items()))
             for side in (ours, theirs)
         ),
     )
