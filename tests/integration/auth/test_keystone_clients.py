@@ -14,7 +14,7 @@ from accounts import People
 from compute import SERVER_ID, SERVER_NAME, Compute, serving
 from facades import RunningFacade
 from fairlead_devstack.keystone import Keystone, User
-from iscsi import Access, login, write_pattern
+from iscsi import Access, Initiator, login
 from rest import NODE_1
 from shells import Shell
 from waiting import wait_for
@@ -52,25 +52,22 @@ def test_the_openstack_command_reserves_connects_and_gives_back(osc: Shell, peop
     assert alice.get(f"/attachments/{made['ID']}").status == 404
 
 
-def test_the_openstack_command_completes_and_leaves_the_detach_to_a_service(
-    osc: Shell, people: People, keystone: Keystone
-) -> None:
-    """What an instance uses is not deleted by its owner, by whichever client: Nova brings a service token."""
+def test_the_openstack_command_completes_and_detaches_when_the_node_has_logged_out(osc: Shell, people: People) -> None:
     alice = people("alice")
     volume = alice.volume(name="by-osc")
     connect = ("--connect", "--initiator", NODE_1, "--host", "node-1", "--mountpoint", "/dev/vdb")
     made = osc.json("volume", "attachment", "create", volume, SERVER_NAME, *connect)
     attachment, info = made["ID"], made["Properties"]
     node = Access.of(info, NODE_1, info["auth_username"], info["auth_password"])
-    assert write_pattern(node, pattern=4)
-    osc("volume", "attachment", "complete", attachment)
-    assert osc.json("volume", "attachment", "show", attachment)["Status"] == "attached"
-    assert alice.status(volume) == "in-use"
-    refusal = osc("volume", "attachment", "delete", attachment, fails=True)
-    assert f"Detach volume from instance {SERVER_ID} using the Compute API" in refusal
-    assert login(node).accepted
-    service = {"X-Service-Token": keystone.token("nova", "service")}
-    assert alice.send("DELETE", f"/attachments/{attachment}", headers=service).status == 200
+    with Initiator(node) as session:
+        assert session.write(pattern=4)
+        osc("volume", "attachment", "complete", attachment)
+        assert osc.json("volume", "attachment", "show", attachment)["Status"] == "attached"
+        assert alice.status(volume) == "in-use"
+        refusal = osc("volume", "attachment", "delete", attachment, fails=True)
+        assert f"Detach volume from instance {SERVER_ID} using the Compute API" in refusal
+        assert session.write(pattern=5)
+    osc("volume", "attachment", "delete", attachment)
     assert not login(node).accepted
     osc("volume", "delete", volume)
     wait_for(lambda: alice.get(f"/volumes/{volume}").status == 404, what="the volume is gone")
