@@ -88,10 +88,12 @@ class RestLoad:
     async def __aexit__(self, *_: object) -> None:
         await self._open.aclose()
 
-    async def create_volume(self, size: int = 1) -> str:
-        """Make a volume of that many GiB, wait until it is available, and return its id."""
-        body = {"volume": {"size": size, "name": f"bench-{uuid.uuid4().hex[:8]}"}}
-        made = await self._ask("POST", "/volumes", 202, body)
+    async def create_volume(self, size: int = 1, *, volume_type: str | None = None) -> str:
+        """Make a volume of that many GiB (None: of the default type), wait until it is available, and return its id."""
+        fields: dict[str, Any] = {"size": size, "name": f"bench-{uuid.uuid4().hex[:8]}"}
+        if volume_type is not None:
+            fields["volume_type"] = volume_type
+        made = await self._ask("POST", "/volumes", 202, {"volume": fields})
         volume: str = made["volume"]["id"]
         await self._until(volume, "available")
         return volume
