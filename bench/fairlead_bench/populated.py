@@ -1,0 +1,148 @@
+"""Fairlead over a population: a control plane with many exported pairs in it, and processes whose start is watched."""
+
+import asyncio
+import re
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+
+from kubernetes import client
+
+from fairlead_devstack.api_client import connect
+from fairlead_devstack.component import Component
+from fairlead_devstack.control_plane import ControlPlane
+from fairlead_devstack.population import RECORD, Loading, Pair, live_once, populate
+from fairlead_devstack.ports import free_port
+from fairlead_devstack.stack import Stack, wait_for_backend
+
+BACKEND: Final = "paper"
+PROJECT: Final = "many"
+_POLL: Final = 0.1
+_PATIENCE: Final = 900.0
+_QUIET: Final = ("--log-level", "INFO")
+
+
+@dataclass(frozen=True)
+class Watched:
+    """A process and where it tells its metrics."""
+
+    component: Component
+    port: int
+
+    def metric(self, pattern: str) -> float:
+        """The sum of the samples whose line begins with a match of the pattern; 0 while nobody answers."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=60) as answer:
+                lines = answer.read().decode().splitlines()
+        except (urllib.error.URLError, ConnectionError, TimeoutError):
+            return 0.0
+        return sum(float(line.rpartition(" ")[2]) for line in lines if re.match(pattern, line))
+
+    @property
+    def longest_stall(self) -> float:
+        """Seconds: the latest that its event loop has been."""
+        return self.metric("fairlead_event_loop_longest_lag_seconds ")
+
+    @property
+    def pairs(self) -> float:
+        """Attachments it knows, once it knows as many Volumes."""
+        objects = 'fairlead_cache_objects{resource="%s"}'
+        return min(self.metric(objects % kind) for kind in ("volumes", "attachments"))
+
+    def until(self, what: str, holds: Callable[[], bool]) -> float:
+        """Wait for a condition; return the seconds that it took.
+
+        Raises:
+            TimeoutError: it never came about; also when the process has ended.
+        """
+        began = time.monotonic()
+        while not holds():
+            if not self.component.alive or time.monotonic() - began > _PATIENCE:
+                raise TimeoutError(f"{self.component.name} never {what}; see {self.component.log_path}")
+            time.sleep(_POLL)
+        return time.monotonic() - began
+
+
+class Populated:
+    """A context manager; leaves nothing behind.
+
+    Args:
+        folder: for everything but the control plane's data.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.control_plane = ControlPlane()
+        self.stack = Stack(self.control_plane, folder)
+        self.pairs = 0
+        self._like: Pair | None = None
+        self._notes = folder
+
+    def __enter__(self) -> Self:
+        try:
+            self.control_plane.start()
+            self.stack.install()
+            self._notes = self.stack.add_backend(BACKEND, default=True, driver="record", parameters=RECORD)
+            with connect(self.control_plane.kubeconfig) as api:
+                client.CoreV1Api(api).create_namespace(client.V1Namespace(metadata=client.V1ObjectMeta(name=PROJECT)))
+                self.stack.start_operator(options=_QUIET)
+                self.stack.start_facade()
+                wait_for_backend(api, BACKEND)
+            self._like = live_once(self.stack, PROJECT)
+            self.pairs = 1
+            self.end("facade", "operator")
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """End everything."""
+        # The daemons are ended by an event loop of its own, and there may be one in this thread.
+        with ThreadPoolExecutor(1) as thread:
+            thread.submit(self.stack.stop).result()
+        self.control_plane.stop()
+
+    def end(self, *names: str) -> None:
+        """End processes, in that order, and wait for it."""
+        for name in names:
+            self.stack.processes[name].terminate()
+
+    def grow(self, count: int) -> Loading:
+        """Have that many pairs in all; no operator may run."""
+        assert self._like is not None, "use the context manager"
+        loading = asyncio.run(populate(self.stack, self._like, count - self.pairs, notes=self._notes))
+        self.pairs = count
+        return loading
+
+    def operator(self, name: str, *options: str) -> Watched:
+        """Start an operator and wait for nothing."""
+        port = free_port("127.0.0.1")
+        more = (*_QUIET, "--metrics-port", str(port), *options)
+        return Watched(self.stack.start_operator(name, options=more, wait=False), port)
+
+    def facade(self, name: str) -> Watched:
+        """Start a facade and wait until it serves."""
+        port = free_port("127.0.0.1")
+        return Watched(self.stack.start_facade(name, options=("--metrics-port", str(port))), port)
+
+    def store_bytes(self) -> int:
+        """How large etcd's file is."""
+        return (self.control_plane.folder / "etcd" / "member" / "snap" / "db").stat().st_size
+
+    def writes_since(self, mark: int) -> list[Any]:
+        """What was written since a mark of the audit log, Leases aside."""
+        return [
+            entry for entry in self.control_plane.audit_log.since(mark) if entry.writes and entry.resource != "leases"
+        ]

@@ -1,0 +1,201 @@
+"""Section `scale`: the same things with 1,000, 10,000 and 100,000 Attachments, and as many Volumes, present."""
+
+import asyncio
+import json
+import time
+from dataclasses import dataclass
+
+from fairlead_bench import processes
+from fairlead_bench.figures import Cell, Chart, Ratio, Result, Series, Table, median, quantile
+from fairlead_bench.populated import BACKEND, PROJECT, Populated, Watched
+from fairlead_bench.rest_load import RestLoad
+from fairlead_bench.section import Bench, Section
+from fairlead_devstack.population import Loading
+from fairlead_devstack.progress import say
+
+_MIB = 2**20
+_PAGE = 100
+_SWEPT = f'fairlead_sweeps_total{{backend="{BACKEND}",outcome="done"}}'
+_QUEUED = f'fairlead_queue_keys{{backend="{BACKEND}"}}'
+
+ABOUT = """\
+How much the number of objects matters. Exports are written down and not made (driver `record`), because 100,000 of
+them are not at hand; everything else is real. One pair of Volume and Attachment lives through the facade and the
+operator, and copies of what it leaves behind are written straight to the API server. Then an operator starts over them,
+a second one stands by and takes over when the first is killed (`kill -9`), and a facade starts. *Ready* is when the
+Lease is won, everything read from a quorum and compared with the exports: from then on changes are acted on; *done* is
+when every object has been looked at once. A stall is how late the event loop comes to a timer set every 10 ms.
+"""
+
+
+@dataclass(kw_only=True)
+class _Size:
+    """What was seen with so many pairs. Times in seconds, memory in bytes."""
+
+    pairs: int
+    loading: Loading
+    ready: float = 0.0
+    done: float = 0.0
+    writes: int = 0
+    failover: float = 0.0
+    serving: float = 0.0
+    attach: list[float]
+    page: list[float]
+    show: list[float]
+    memory: dict[str, int]
+    stalls: dict[str, float]
+    store: int = 0
+
+
+def _measure(installed: Populated, pairs: int, bench: Bench) -> _Size:
+    say(f"loading {pairs - installed.pairs} pairs")
+    size = _Size(pairs=pairs, loading=installed.grow(pairs), attach=[], page=[], show=[], memory={}, stalls={})
+    say(f"loaded in {size.loading.seconds:.0f} s; starting an operator")
+    mark = installed.control_plane.audit_log.mark()
+    first = installed.operator(f"first-{pairs}")
+    size.ready = first.until("swept", lambda: first.metric(_SWEPT) >= 1)
+    size.done = size.ready + first.until("had looked at everything", lambda: _idle(first))
+    size.writes = len(installed.writes_since(mark))
+    size.memory["operator"] = _resident(first)
+    size.stalls["operator"] = first.longest_stall
+    say(f"ready after {size.ready:.1f} s, done after {size.done:.1f} s; starting a facade")
+    began = time.monotonic()
+    facade = installed.facade(f"facade-{pairs}")
+    size.serving = time.monotonic() - began
+    size.memory["facade"] = _resident(facade)
+    spare = installed.operator(f"spare-{pairs}")
+    spare.until("knew everything", lambda: spare.pairs >= pairs)
+    asyncio.run(_requests(installed, size, first, bench))
+    size.memory["standby"] = _resident(spare)
+    size.stalls |= {
+        "operator": max(size.stalls["operator"], first.longest_stall),
+        "facade": facade.longest_stall,
+        "takeover": spare.longest_stall,
+    }
+    size.store = installed.store_bytes()
+    parts = {name: [component.pid] for name, component in installed.control_plane.components.items()}
+    size.memory |= {name: held.resident for name, held in processes.memory(parts).items()}
+    installed.end(f"facade-{pairs}", f"spare-{pairs}", f"first-{pairs}")
+    return size
+
+
+async def _requests(installed: Populated, size: _Size, leader: Watched, bench: Bench) -> None:
+    async with RestLoad(f"{installed.stack.facade_url}/v3", project=PROJECT) as load:
+        volume = await load.create_volume()
+        for _ in range(bench.count(10, quick=3)):
+            await load.cycle(volume)
+        for _ in range(bench.count(200, quick=20)):
+            size.attach.append((await load.cycle(volume)).create)
+        newest = json.loads(await load.content(f"/attachments?limit={_PAGE}"))["attachments"]
+        marker = newest[_PAGE // 2]["id"]
+        for _ in range(bench.count(300, quick=30)):
+            began = time.perf_counter()
+            page = await load.content(f"/attachments?limit={_PAGE}&marker={marker}")
+            size.page.append(time.perf_counter() - began)
+            size.show.append(await load.show(marker))
+        assert len(json.loads(page)["attachments"]) == _PAGE
+        leader.component.kill()
+        began = time.monotonic()
+        await load.attach(volume)
+        size.failover = time.monotonic() - began
+
+
+def _idle(operator: Watched) -> bool:
+    return operator.metric(_SWEPT) >= 1 and operator.metric(_QUEUED) == 0
+
+
+def _resident(process: Watched) -> int:
+    return processes.memory({"it": [process.component.pid]})["it"].resident
+
+
+async def _run(bench: Bench) -> Result:
+    sizes = (300, 600, 1200) if bench.quick else (1000, 10_000, 100_000)
+    with Populated(bench.folder / "fairlead") as installed:
+        # Starting processes and waiting for them blocks, and the requests have an event loop of their own.
+        found = [await asyncio.to_thread(_measure, installed, pairs, bench) for pairs in sizes]
+    return _result(found)
+
+
+def _result(found: list[_Size]) -> Result:
+    few, many = found[0], found[-1]
+    compared = f"{many.pairs:,} / {few.pairs:,}"
+    ratios = (
+        Ratio(
+            name=f"attach, median: {compared}",
+            value=median(many.attach) / median(few.attach),
+            bound="at most",
+            goal=1.3,
+        ),
+        Ratio(
+            name=f"page of {_PAGE}, median: {compared}",
+            value=median(many.page) / median(few.page),
+            bound="at most",
+            goal=1.3,
+        ),
+        Ratio(name="operator ready, s", value=many.ready, bound="at most", goal=120),
+        Ratio(name="operator, GiB", value=many.memory["operator"] / 2**30, bound="at most", goal=1.5),
+        Ratio(name="facade serving, s", value=many.serving, bound="at most", goal=60),
+        Ratio(name="facade, GiB", value=many.memory["facade"] / 2**30, bound="at most", goal=1),
+        Ratio(name="longest stall, ms", value=1000 * max(many.stalls.values()), bound="at most", goal=250),
+        Ratio(name="writes by a start over unchanged objects", value=many.writes, bound="at most", goal=0),
+    )
+    return Result(
+        ratios=ratios,
+        tables=(_times(found), _memory(found), _loading(found)),
+        charts=(
+            Chart(
+                name="scale",
+                title="Resident memory, MiB",
+                series=tuple(
+                    Series(name=part, points=tuple((f"{size.pairs:,}", size.memory[part] / _MIB) for size in found))
+                    for part in many.memory
+                ),
+                logarithmic=True,
+            ),
+        ),
+        notes=(
+            "The operator's memory holds the notes of the driver `record`, which a driver of real storage has not.",
+        ),
+    )
+
+
+def _times(found: list[_Size]) -> Table:
+    rows: list[tuple[Cell, ...]] = [
+        ("attach through REST, median, ms", *(1000 * median(s.attach) for s in found)),
+        ("the same, 99th percentile, ms", *(1000 * quantile(s.attach, 0.99) for s in found)),
+        (f"page of {_PAGE} by marker, median, ms", *(1000 * median(s.page) for s in found)),
+        ("one attachment, median, ms", *(1000 * median(s.show) for s in found)),
+        ("operator ready after its start, s", *(s.ready for s in found)),
+        ("operator done, s", *(s.done for s in found)),
+        ("writes by that start, Leases aside", *(s.writes for s in found)),
+        ("an attach across kill -9 of the operator, s", *(s.failover for s in found)),
+        ("facade serving after its start, s", *(s.serving for s in found)),
+    ]
+    rows += [(f"longest stall: {part}, ms", *(1000 * s.stalls[part] for s in found)) for part in found[0].stalls]
+    return Table(title="Times", columns=_columns(found), rows=tuple(rows))
+
+
+def _memory(found: list[_Size]) -> Table:
+    rows: list[tuple[Cell, ...]] = [
+        (f"{part}, MiB", *(size.memory[part] / _MIB for size in found)) for part in found[0].memory
+    ]
+    rows.append(("etcd's file, MiB", *(size.store / _MIB for size in found)))
+    return Table(title="Resident memory", columns=_columns(found), rows=tuple(rows))
+
+
+def _loading(found: list[_Size]) -> Table:
+    rows: list[tuple[Cell, ...]] = [
+        ("pairs written", *(s.loading.pairs for s in found)),
+        ("seconds", *(s.loading.seconds for s in found)),
+        ("writes per second", *(s.loading.writes / s.loading.seconds for s in found)),
+        ("an Attachment's JSON, bytes", *(s.loading.attachment_bytes for s in found)),
+        ("a Volume's JSON, bytes", *(s.loading.volume_bytes for s in found)),
+    ]
+    return Table(title="Loading, four writes a pair", columns=_columns(found), rows=tuple(rows))
+
+
+def _columns(found: list[_Size]) -> tuple[str, ...]:
+    return ("with this many pairs", *(f"{size.pairs:,}" for size in found))
+
+
+SECTION = Section(name="scale", title="100,000 attachments", about=ABOUT, run=_run)
