@@ -1,7 +1,8 @@
 """Section `floor`: an attachment's life through REST beside the same API writes and the bare target commands."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from fairlead_bench import processes
@@ -27,57 +28,58 @@ that both sides show what they compute.
 
 @dataclass
 class _Figures:
-    """What was seen of one side: cycles at one client, cycles per second at many, a figure for each turn."""
+    """What was seen of one side.
+
+    Attributes:
+        alone: lives of a single client.
+        rates: lives per second of many clients, a figure for each turn.
+        together: how many lives that were.
+        cpu: seconds of processor time that they took, by who spent it.
+    """
 
     alone: list[Cycle] = field(default_factory=list)
     rates: list[float] = field(default_factory=list)
-    cpu: dict[str, float] = field(default_factory=dict)
     together: int = 0
+    cpu: Counter[str] = field(default_factory=Counter)
 
-
-async def _together(
-    floor: Floor, load: RestLoad, volumes: Sequence[str], pids: Mapping[str, list[int]], *, each: int
-) -> tuple[_Figures, _Figures]:
-    """One turn of many clients on both sides, with the processor time that it took."""
-    before = _cpu(pids)
-    found, seconds = await cycles(load, volumes, each=each)
-    between = _cpu(pids)
-    rest = _Figures(rates=[len(found) / seconds], cpu=_less(between, before), together=len(found))
-    done, seconds = await spread(floor.lives, len(floor.lives), lambda life: life.cycles(each))
-    count = sum(map(len, done))
-    return rest, _Figures(rates=[count / seconds], cpu=_less(_cpu(pids), between), together=count)
+    async def turn(self, work: Awaitable[tuple[int, float]], pids: Mapping[str, list[int]]) -> None:
+        """Let many clients do their work, which tells its lives and seconds."""
+        before = processes.cpu_by_part(pids)
+        count, seconds = await work
+        self.cpu.update({name: used - before[name] for name, used in processes.cpu_by_part(pids).items()})
+        self.rates.append(count / seconds)
+        self.together += count
 
 
 async def _run(bench: Bench) -> Result:
+    rest, bare = _Figures(), _Figures()
     with Installation(bench.folder / "fairlead", durable=False) as fairlead:
-        async with RestLoad(fairlead.url) as load:
-            kubeconfig = fairlead.control_plane.kubeconfig
-            async with Floor(kubeconfig, bench.folder / "bare", load, _CLIENTS) as floor:
-                volumes, _ = await spread([1] * _CLIENTS, _CLIENTS, load.create_volume)
-                # The first ones find caches cold and connections not made.
-                await _together(floor, load, volumes, {}, each=2)
-                for life in floor.lives:
-                    life.writes.seconds.clear()
-                turns, each = bench.count(10, quick=3), bench.count(20, quick=5)
-                rest, bare = map(_Figures, await compare(floor, load, volumes, turns=turns, each=each))
-                single = floor.lives[0].writes.seconds
-                floor.lives[0].writes.seconds = {}
-                pids = {**fairlead.pids(), "bench": [os.getpid()]}
-                for _ in range(bench.count(8, quick=2)):
-                    turn = await _together(floor, load, volumes, pids, each=bench.count(10, quick=2))
-                    for total, part in zip((rest, bare), turn, strict=True):
-                        total.rates += part.rates
-                        total.together += part.together
-                        total.cpu = {name: total.cpu.get(name, 0.0) + used for name, used in part.cpu.items()}
-                return _result(rest, bare, single)
+        async with (
+            RestLoad(fairlead.url) as load,
+            Floor(fairlead.control_plane.kubeconfig, bench.folder / "bare", load, _CLIENTS) as floor,
+        ):
+            volumes, _ = await spread([1] * _CLIENTS, _CLIENTS, load.create_volume)
 
+            async def rest_lives(each: int) -> tuple[int, float]:
+                done, seconds = await cycles(load, volumes, each=each)
+                return len(done), seconds
 
-def _cpu(pids: Mapping[str, list[int]]) -> dict[str, float]:
-    return processes.cpu_by_part(pids)
+            async def bare_lives(each: int) -> tuple[int, float]:
+                done, seconds = await spread(floor.lives, _CLIENTS, lambda life: life.cycles(each))
+                return sum(map(len, done)), seconds
 
-
-def _less(later: Mapping[str, float], earlier: Mapping[str, float]) -> dict[str, float]:
-    return {name: used - earlier[name] for name, used in later.items()}
+            # The first ones find caches cold and connections not made.
+            await rest_lives(2)
+            await bare_lives(2)
+            floor.lives[0].writes.seconds.clear()
+            turns, each = bench.count(10, quick=3), bench.count(20, quick=5)
+            rest.alone, bare.alone = await compare(floor, load, volumes, turns=turns, each=each)
+            single = {what: list(seconds) for what, seconds in floor.lives[0].writes.seconds.items()}
+            pids = {**fairlead.pids(), "bench": [os.getpid()]}
+            for _ in range(bench.count(8, quick=2)):
+                await rest.turn(rest_lives(bench.count(10, quick=2)), pids)
+                await bare.turn(bare_lives(bench.count(10, quick=2)), pids)
+    return _result(rest, bare, single)
 
 
 def _result(rest: _Figures, bare: _Figures, single: Mapping[str, Sequence[float]]) -> Result:
