@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from cluster import Cluster
+from fairlead_crds import names
 from rest import NODE_1, Rest
 from waiting import wait_for
 
@@ -118,13 +119,14 @@ def test_what_kubectl_made_is_listed_too(rest: Rest, cluster: Cluster) -> None:
     assert (volume["id"], volume["status"], volume["size"]) == (item["volume_id"], "attaching", 1)
 
 
-def test_waiters_are_not_listed(rest: Rest, cluster: Cluster) -> None:
+def test_waiters_are_neither_listed_nor_shown(rest: Rest, cluster: Cluster) -> None:
     cluster.volume("held")
     cluster.attach("holder", "held", NODE_1)
     cluster.wait_exported("holder")
     cluster.attach("waiter", "held", NODE_1 + "2")
-    cluster.wait("Attachment", "waiter", lambda a: bool(a["status"]["conditions"]), "it waits")
+    waiter = cluster.wait("Attachment", "waiter", lambda a: bool(a["status"]["conditions"]), "it waits")
     wait_for(lambda: len(listed(rest)) == 1, what="one attachment is listed")
+    assert rest.get(f"/attachments/{waiter['metadata']['labels'][names.LABEL_ID]}").status == 404
 
 
 def test_volumes_are_found_by_filter_order_and_page(rest: Rest) -> None:

@@ -1,5 +1,6 @@
 """The volumes API on real parts: create, change, delete, metadata, types."""
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -118,6 +119,15 @@ def test_metadata_are_merged_replaced_and_removed_by_key(rest: Rest) -> None:
     assert rest.ok("PUT", path, {"metadata": {"c": "4"}}, status=200) == {"metadata": {"c": "4"}}
     assert rest.ok("GET", path, status=200) == {"metadata": {"c": "4"}}
     assert rest.send("PUT", f"{path}/x", {"meta": {"y": "1"}}).fault == (400, "badRequest")
+
+
+def test_changes_at_the_same_time_are_all_kept(rest: Rest) -> None:
+    """Whoever loses a race reads the volume anew and tries again."""
+    path = f"/volumes/{rest.volume()}/metadata"
+    wanted = {f"k{number}": "v" for number in range(6)}
+    with ThreadPoolExecutor(len(wanted)) as pool:
+        list(pool.map(lambda key: rest.ok("POST", path, {"metadata": {key: "v"}}, status=200), wanted))
+    assert rest.ok("GET", path, status=200) == {"metadata": wanted}
 
 
 def test_metadata_have_an_etag_from_315_on(rest: Rest) -> None:
