@@ -1,0 +1,93 @@
+"""What must not depend on how many objects there are, counted over 10,000: Volumes with an exported Attachment each.
+
+The figures that take time to measure, and 100,000 of each, are the bench's: section `scale`.
+"""
+
+from collections.abc import Iterator
+
+import pytest
+
+from fairlead_bench.populated import BACKEND, PROJECT, Populated, Watched
+from fairlead_devstack.audit import AuditEntry
+from fairlead_devstack.population import connector
+from fairlead_devstack.scratch import ScratchFolder
+from rest import Rest
+from waiting import wait_for
+
+PAIRS = 5_000
+LIFE = 8
+"""Writes of an attachment made in one step, completed and deleted."""
+
+
+@pytest.fixture(scope="module")
+def populated() -> Iterator[Populated]:
+    with ScratchFolder("scale") as scratch, Populated(scratch.path / "fairlead") as installed:
+        installed.grow(PAIRS)
+        yield installed
+
+
+@pytest.fixture(scope="module")
+def started(populated: Populated) -> tuple[Watched, list[AuditEntry]]:
+    """An operator that has looked at everything, and what was asked of the API server meanwhile."""
+    mark = populated.control_plane.audit_log.mark()
+    # No sweep comes in between later, with its lists.
+    operator = populated.operator("over-many", "--sweep-interval", "3600")
+    swept, queued = (f'fairlead_{what}{{backend="{BACKEND}"' for what in ("sweeps_total", "queue_keys"))
+    operator.until("swept", lambda: operator.metric(swept) >= 1)
+    operator.until("had looked at everything", lambda: operator.metric(queued) == 0)
+    return operator, populated.control_plane.audit_log.since(mark)
+
+
+@pytest.fixture(scope="module")
+def rest(populated: Populated, started: tuple[Watched, list[AuditEntry]]) -> Rest:
+    populated.facade("over-many-too")
+    return Rest(populated.stack.facade_url, PROJECT)
+
+
+def test_a_start_over_many_objects_writes_nothing_and_reads_none_alone(
+    populated: Populated, started: tuple[Watched, list[AuditEntry]]
+) -> None:
+    operator, seen = started
+    assert operator.pairs == PAIRS
+    ours = [e for e in seen if e.resource.partition("/")[0] in ("volumes", "attachments", "backends", "secrets")]
+    assert [e for e in ours if e.writes] == []
+    assert [e for e in ours if e.verb == "get" and e.resource != "secrets"] == []
+
+
+def test_a_life_among_many_costs_as_many_writes_as_ever_and_no_read(populated: Populated, rest: Rest) -> None:
+    volume = rest.ok("POST", "/volumes", {"volume": {"size": 1}}, status=202)["volume"]["id"]
+    wait_for(lambda: rest.ok("GET", f"/volumes/{volume}", status=200)["volume"]["status"] == "available", what="it is")
+    mark = populated.control_plane.audit_log.mark()
+    body = {"attachment": {"volume_uuid": volume, "connector": connector()}}
+    attachment = rest.ok("POST", "/attachments", body, status=202)["attachment"]["id"]
+    rest.ok("POST", f"/attachments/{attachment}/action", {"os-complete": None}, status=204)
+
+    def completed() -> bool:
+        return sum(e.subresource == "status" and e.name == attachment for e in asked()) == 2
+
+    def asked() -> list[AuditEntry]:
+        return [
+            e for e in populated.control_plane.audit_log.since(mark) if e.name in (volume, attachment) or e.name == ""
+        ]
+
+    wait_for(completed, what="the operator has written that it is completed")
+    rest.ok("DELETE", f"/attachments/{attachment}", status=200)
+    ours = [e for e in asked() if e.resource in ("volumes", "attachments")]
+    assert len([e for e in ours if e.writes]) == LIFE, ours
+    assert [e for e in ours if e.verb in ("get", "list")] == []
+
+
+@pytest.mark.parametrize("path", ["/attachments", "/attachments/detail", "/volumes/detail"])
+def test_a_page_of_many_asks_the_api_server_nothing(populated: Populated, rest: Rest, path: str) -> None:
+    def page(more: str) -> list[str]:
+        found = rest.ok("GET", f"{path}?limit=100{more}", status=200)
+        return [item["id"] for item in found[path.split("/")[1]]]
+
+    # The Backend's key is read once, for whoever may see credentials.
+    marker = page("")[-1]
+    mark = populated.control_plane.audit_log.mark()
+    following = page(f"&marker={marker}")
+    assert len(following) == 100
+    assert marker not in following
+    user = populated.stack.facade_user
+    assert [e for e in populated.control_plane.audit_log.since(mark) if e.user == user and e.verb != "watch"] == []
