@@ -10,6 +10,7 @@ from fairlead_bench.installation import Installation
 from fairlead_bench.processes import Memory
 from fairlead_bench.rest_load import RestLoad, cycles, spread
 from fairlead_bench.section import Bench, Section
+from fairlead_devstack.progress import say
 
 _CLIENTS = 16
 _MIB = 2**20
@@ -98,6 +99,7 @@ async def _cycles(sides: Sequence[_Side], bench: Bench) -> None:
         side.took("cycle of 16", (cycle.whole for cycle in found))
         side.rate("cycles", len(found), seconds)
 
+    say("attaching and detaching, in turns")
     for side in sides:
         side.volumes = await _volumes(side, _CLIENTS)
         # The first ones find caches cold and connections not made.
@@ -114,6 +116,7 @@ async def _volumes(side: _Side, count: int) -> list[str]:
 async def _fill(sides: Sequence[_Side], many: int) -> None:
     """Have that many attachments in use, a volume each."""
     for side in sides:
+        say(f"{side.name}: {many:,} attachments at a time")
         side.volumes += await _volumes(side, many - len(side.volumes))
         side.attachments, seconds = await spread(side.volumes, _CLIENTS, side.load.occupy)
         side.rate("attached", many, seconds)
@@ -134,6 +137,7 @@ async def _reads(sides: Sequence[_Side], bench: Bench, many: int) -> None:
         for path in ("/attachments", "/attachments/detail"):
             side.took(path, [await side.load.listing(path, expected=many) for _ in range(2)])
 
+    say("reading, in turns")
     rounds = bench.count(6, quick=2)
     for work in (show_alone, show_together, lists):
         await _in_turns(rounds, sides, work)
