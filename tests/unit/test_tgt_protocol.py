@@ -230,6 +230,12 @@ def test_what_an_alias_forges_comes_before_what_tgtd_says() -> None:
     assert target.luns == parse_targets(TARGETS)[0].luns
 
 
+def test_no_alias_hides_a_session() -> None:
+    """Who hides it would be taken for logged out."""
+    for forged in ("x\n", "x\n        I_T nexus: 2", "x\n            Initiator: iqn.x:y alias: z\n"):
+        assert parse_targets(TARGETS.replace("alias: none", f"alias: {forged}"))[0].nexuses
+
+
 def test_names_are_read_with_their_numbers() -> None:
     text = "LLDs:\n    iscsi: ready\n        Target 12: iqn.x:a\n        Target 3: iqn.x:b\n    iser: error\n"
     assert tgt_listing.parse_names(text) == {"iqn.x:a": 12, "iqn.x:b": 3}

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 _TARGET = re.compile(r"^Target (\d+): (\S+)$", re.MULTILINE)
 _NAMED = re.compile(r"^ {8}Target (\d+): (\S+)$", re.MULTILINE)
 _NEXUS = re.compile(r"^ {12}Initiator: (\S+) alias: .*\n {12}Connection: \d+\n {16}IP Address: (.*)$", re.MULTILINE)
+_CONNECTED = re.compile(r"^ {12}Connection: \d+$", re.MULTILINE)
 _CONNECTION = re.compile(r"^Session: (\d+)\n +Connection: (\d+)\n +Initiator: (.*)\n +IP Address: (.*)$", re.MULTILINE)
 _LUN_START = "    LUN information:\n        LUN: 0\n"
 _SIZE = re.compile(r"(\d+) MB")
@@ -20,7 +21,7 @@ _SIZE = re.compile(r"(\d+) MB")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Nexus:
-    """One session of a target."""
+    """One session of a target. The initiator is `?` where an alias hides it."""
 
     initiator: str
     address: str
@@ -111,11 +112,20 @@ def _target(tid: int, name: str, body: str) -> Target:
         tid=tid,
         name=name,
         ready="\n        State: ready\n" in head[:120],
-        nexuses=tuple(Nexus(initiator=found[1], address=found[2]) for found in _NEXUS.finditer(head)),
+        nexuses=tuple(_nexuses(head)),
         luns={lun.number: lun for lun in _luns(luns)},
         accounts=tuple(line.strip() for line in accounts.splitlines()),
         acl=tuple(line.strip() for line in acl.splitlines() if line.strip()),
     )
+
+
+def _nexuses(head: str) -> Iterator[Nexus]:
+    """The sessions. An alias can put lines between those of its own session; it cannot take the connection's away."""
+    named = list(_NEXUS.finditer(head))
+    for found in named:
+        yield Nexus(initiator=found[1], address=found[2])
+    for _ in range(len(_CONNECTED.findall(head)) - len(named)):
+        yield Nexus(initiator="?", address="")
 
 
 def _luns(text: str) -> Iterator[Lun]:
