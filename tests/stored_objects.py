@@ -25,7 +25,7 @@ FULL: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         {"driver": "iscsi-tgt", "parameters": {"a": {"b": [1]}}, "default": True, "allowedNamespaces": ["n1", "n2"]},
         {
             "observedGeneration": 1, "conditions": [CONDITION], "capacity": {"total": 2**50, "free": 1},
-            "protocol": "iscsi", "multiAttach": True, "holder": "pod-1", "keyID": "k1",
+            "protocol": "iscsi", "multiAttach": True, "selective": True, "holder": "pod-1", "keyID": "k1",
             "unknownExports": {"count": 1, "names": ["iqn.x"]},
         },
     ),
