@@ -1,6 +1,6 @@
 """Every section, in the order of the page."""
 
-from fairlead_bench import scale, shards, versus_cinder, versus_floor
+from fairlead_bench import scale, shards, targets, versus_cinder, versus_floor
 from fairlead_bench.section import Section
 
-SECTIONS: tuple[Section, ...] = (versus_cinder.SECTION, versus_floor.SECTION, scale.SECTION, shards.SECTION)
+SECTIONS: tuple[Section, ...] = (versus_cinder.SECTION, versus_floor.SECTION, targets.SECTION, scale.SECTION, shards.SECTION)
