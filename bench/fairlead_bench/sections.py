@@ -3,4 +3,10 @@
 from fairlead_bench import scale, shards, targets, versus_cinder, versus_floor
 from fairlead_bench.section import Section
 
-SECTIONS: tuple[Section, ...] = (versus_cinder.SECTION, versus_floor.SECTION, targets.SECTION, scale.SECTION, shards.SECTION)
+SECTIONS: tuple[Section, ...] = (
+    versus_cinder.SECTION,
+    versus_floor.SECTION,
+    targets.SECTION,
+    scale.SECTION,
+    shards.SECTION,
+)
