@@ -87,12 +87,27 @@ def test_the_controller_applies_the_backends_and_serves_none() -> None:
     assert str(settings.backends_from) in [mount["mountPath"] for mount in mounts]
 
 
-def test_the_controller_serves_backends_without_a_daemon() -> None:
-    pod = dict(pods(render({"backends": {"array": {"driver": "other", "parameters": {"url": "x"}}}})))[
-        "fairlead-controller"
-    ]
-    settings = OperatorSettings.from_arguments([a.replace("$(POD_IP)", "::1") for a in pod["containers"][0]["args"]])
-    assert (settings.backends, settings.controller) == (("array",), True)
+def test_backends_without_a_daemon_are_served_apart_from_the_controller() -> None:
+    found = dict(pods(render({"backends": {"array": {"driver": "other", "parameters": {"url": "x"}}}})))
+    told = {
+        name: OperatorSettings.from_arguments(
+            [a.replace("$(POD_IP)", "::1") for a in found[f"fairlead-{name}"]["containers"][0]["args"]]
+        )
+        for name in ("controller", "remote")
+    }
+    assert (told["remote"].backends, told["remote"].controller, told["controller"].controller_only) == (
+        ("array",), False, True
+    )  # fmt: skip
+
+
+def test_every_operator_sees_only_its_part() -> None:
+    """The API server filters what a backend's operator watches, and what the controller does."""
+    names = {
+        "fairlead-controller": "!fairlead.dev/backend",
+        "fairlead-backend-local": "fairlead.dev/backend in (local)",
+    }
+    shards = {name: OperatorSettings.from_arguments(arguments("operator", name)).shard.selector for name in names}
+    assert shards == names
 
 
 def test_the_facade_takes_its_arguments() -> None:
