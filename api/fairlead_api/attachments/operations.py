@@ -58,7 +58,10 @@ class AttachmentOperations:
         """
         volume = await self.lookup.volume(caller, asked.volume_uuid)
         caller.require("volume:attachment_create")
-        gate.check_reserve(volume, self.mirror.attachments_of(volume), asked.instance_uuid or None)
+        instance = asked.instance_uuid or None
+        volume = await self.volumes.admit(
+            volume, lambda now: gate.check_reserve(now, self.mirror.attachments_of(now), instance)
+        )
         return await self.begin(volume, asked)
 
     async def begin(self, volume: Volume, asked: NewAttachment) -> Attachment:
@@ -84,7 +87,9 @@ class AttachmentOperations:
         if "host" not in connector:
             raise BadRequest("Invalid input for field/attribute connector. 'host' is a required property")
         self._require(caller, attachment, "volume:attachment_update")
-        volume = self._volume_of(attachment)
+        volume = await self.volumes.admit(
+            self._volume_of(attachment), lambda now: gate.check_connect(now, self.mirror.attachments_of(now))
+        )
 
         def connect(current: Attachment) -> list[Operation]:
             check_move(caller, current)

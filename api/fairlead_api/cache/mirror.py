@@ -36,6 +36,7 @@ class Mirror:
     """What this replica knows."""
 
     def __init__(self, client: KubeClient) -> None:
+        self._client = client
         self.volumes: Store[Volume] = Store()
         self.attachments: Store[Attachment] = Store()
         self.backends: Store[Backend] = Store()
@@ -61,6 +62,23 @@ class Mirror:
     def volume_of(self, attachment: Attachment) -> Volume | None:
         """Return the volume of an attachment."""
         return self.volumes.get(attachment.spec.volume_name, attachment.metadata.namespace)
+
+    async def catch_up(self, volume: Volume) -> Volume:
+        """Read a volume and its attachments live, ahead of the watch; return the volume as it is.
+
+        Raises:
+            NotFound: it is gone (fairlead_kube.errors).
+        """
+        name, namespace = volume.metadata.name, volume.metadata.namespace
+        with self.attachments.listing():
+            listing = await self._client.list(ATTACHMENTS, namespace, field_selector=f"spec.volumeName={name}")
+            among = {attachment.metadata.uid for attachment in self.attachments_of(volume)}
+            await self.attachments.replace(
+                listing.items, listing.resource_version, among=lambda item: item.metadata.uid in among
+            )
+        newest = await self._client.get(VOLUMES, name, namespace)
+        self.volumes.apply(newest)
+        return newest
 
     async def run(self) -> None:
         """Mirror until cancelled."""

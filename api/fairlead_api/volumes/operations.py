@@ -12,6 +12,7 @@ from fairlead_api.cache.mirror import Mirror
 from fairlead_api.cache.revision import Operation, Writer, annotate
 from fairlead_api.identity.caller import Caller
 from fairlead_api.identity.projects import Projects
+from fairlead_api.protocol.faults import Fault
 from fairlead_api.volumes import gate
 from fairlead_api.volumes.admin_metadata import admin_metadata, annotation
 from fairlead_api.volumes.schemas import NewVolume
@@ -109,12 +110,27 @@ class VolumeOperations:
         def check(current: Volume) -> None:
             gate.check_delete(current, self.state(current), force=force)
 
-        check(volume)
+        volume = await self.admit(volume, check)
         for attachment in self.mirror.attachments_of(volume):
             if attach_status(attachment) is not AttachStatus.ATTACHED:
                 newest, guard = await self.permissions.ask(caller, attachment)
                 await self.attachments.delete(newest, guard)
         await self.writer.delete(volume, check)
+
+    async def admit(self, volume: Volume, check: Callable[[Volume], None]) -> Volume:
+        """Ask a gate; before it refuses, ask it again of what a live read says.
+
+        Another replica may have ended a moment ago what stands in the way, and told its caller so.
+
+        Returns:
+            The volume as it was let through.
+        """
+        try:
+            check(volume)
+        except Fault:
+            volume = await self.mirror.catch_up(volume)
+            check(volume)
+        return volume
 
     # --- the status set by hand --------------------------------------------------------------------------------------
 
