@@ -21,7 +21,8 @@ def write(folder: Path, sections: Sequence[Section], results: Results) -> None:
     charts.mkdir(parents=True, exist_ok=True)
     head, _, rest = (page.read_text() if page.exists() else f"{_BEGIN}\n{_END}\n").partition(_BEGIN)
     runs = [(section, results.sections[section.name]) for section in sections if section.name in results.sections]
-    lines = [*_overview(runs), *_machines(runs), *(line for section, run in runs for line in _section(section, run))]
+    parts = [_overview(runs), _machines(runs), *(_section(section, run) for section, run in runs)]
+    lines = [line for part in parts for line in part] if runs else ["Nothing has been measured yet.", ""]
     page.write_text(f"{head}{_BEGIN}\n\n" + "\n".join(lines) + f"\n{_END}{rest.partition(_END)[2]}")
     drawn = {f"{chart.name}.svg": draw(chart) for _, run in runs for chart in run.result.charts}
     for old in charts.glob("*.svg"):

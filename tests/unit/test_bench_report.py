@@ -10,8 +10,10 @@ from fairlead_bench.figures import Chart, Ratio, Result, Series, Table, quantile
 from fairlead_bench.machine import Disturbance, Machine
 from fairlead_bench.results import Results, Run
 from fairlead_bench.section import Bench, Section
+from fairlead_bench.sections import SECTIONS
 from fairlead_bench.svg import draw, number
 
+DOCS = Path(__file__).parents[2] / "docs"
 MACHINE = Machine(processor="a processor", cores=2, memory=24.0, kernel="6", system="Debian", versions={"Python": "3"})
 CHART = Chart(
     name="times",
@@ -86,6 +88,18 @@ def test_a_chart_that_is_no_longer_drawn_goes(tmp_path: Path) -> None:
     written(tmp_path, floor=run())
     written(tmp_path, floor=run(chart=CHART.model_copy(update={"name": "others"})))
     assert [path.name for path in (tmp_path / "performance").iterdir()] == ["others.svg"]
+
+
+def test_the_page_and_its_charts_are_those_of_the_kept_figures(tmp_path: Path) -> None:
+    """Else: `make bench BENCH_ARGS=--render`, as after every change of a section's text."""
+    kept = tmp_path / "performance.md"
+    kept.write_text((DOCS / kept.name).read_text())
+    report.write(tmp_path, SECTIONS, Results.load(DOCS / report.FIGURES))
+    assert kept.read_text() == (DOCS / kept.name).read_text()
+    drawn, shown = (
+        {path.name: path.read_text() for path in (folder / "performance").glob("*.svg")} for folder in (tmp_path, DOCS)
+    )
+    assert drawn == shown
 
 
 def test_figures_survive_being_written_and_read(tmp_path: Path) -> None:
