@@ -7,6 +7,7 @@ ignores SIGTERM, so ending one means its own `system delete` (see `tgt_daemon`) 
 
 import contextlib
 import os
+import resource
 import select
 import shutil
 import signal
@@ -80,10 +81,18 @@ def start_tgtd(run_folder: Path, *, socket_stem: str, portal: str, io_threads: i
             start_new_session=True,
             umask=0o077,
         )
+    _allow_files(child.pid)
     # It is not ours to wait for: whoever watches it does so by a process descriptor, also after a restart of the
     # operator. Without this, forgetting the object would warn about a child that still runs.
     child.returncode = 0
     return child.pid
+
+
+def _allow_files(pid: int) -> None:
+    """As many open files as its owner may have: it needs one for each target, and many systems begin with 1,024."""
+    with contextlib.suppress(ProcessLookupError):
+        _, most = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (most, most))
 
 
 def turn_log(run_folder: Path) -> None:

@@ -1,6 +1,7 @@
 """2,000 exports on one tgtd, all of them real: each its file, its target, its account and its initiator."""
 
 import asyncio
+import resource
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -51,9 +52,15 @@ class Crowd:
 
 @pytest_asyncio.fixture
 async def crowd(tmp_path: Path) -> AsyncIterator[Crowd]:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    # What a service begins with on most systems; each target takes one.
+    resource.setrlimit(resource.RLIMIT_NOFILE, (1024, hard))
     backend = TgtBackend(tmp_path / "data")
-    yield Crowd(await in_charge(backend, 1))
-    await backend.close()
+    try:
+        yield Crowd(await in_charge(backend, 1))
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        await backend.close()
 
 
 async def test_every_one_of_2000_exports_is_real_and_is_removed_alone(crowd: Crowd) -> None:
