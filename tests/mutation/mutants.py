@@ -247,7 +247,7 @@ MUTANTS = (
                 "return told",
             ),
         ),
-        ("tests/unit/test_identity_access.py",),
+        ("tests/unit/test_look_freshness.py",),
     ),
     Mutant(
         "nobody is logged in right after the export was made again",

@@ -4,7 +4,7 @@ import threading
 import uuid
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import pytest
 from kubernetes import client
@@ -231,12 +231,12 @@ def test_a_login_between_look_and_deletion_is_cut_off_with_the_export(alice: Tok
     """The race that remains: what is lost is the node's own access, never the volume's safety."""
     _, attachment, way = used(alice, volume_type=operator.backend.name)
     operator.faults.set(LOOKED, "pause")
-    with asking(alice, attachment) as answers:
-        operator.faults.wait_reached(LOOKED)
-        node = Initiator(way, patience=3)
-        assert node.write(pattern=1)
-        operator.faults.go(LOOKED)
-    with node:
+    with ExitStack() as end:
+        with asking(alice, attachment) as answers:
+            operator.faults.wait_reached(LOOKED)
+            node = end.enter_context(Initiator(way, patience=3))
+            assert node.write(pattern=1)
+            operator.faults.go(LOOKED)
         assert answers[0].status == 200
         assert not login(way).accepted
         assert not node.write(pattern=2)
