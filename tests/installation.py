@@ -1,7 +1,7 @@
 """An installed release, as its operator sees it: pods, Services, what is left of it."""
 
 import base64
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -110,11 +110,11 @@ class Installation:
             for container in (*pod.spec.containers, *(pod.spec.init_containers or []))
         }
 
-    def set_tls_secret(self, name: str, certificate: bytes, key: bytes) -> None:
-        """Make or replace a Secret with a certificate in the release's namespace."""
-        data = {"tls.crt": base64.b64encode(certificate).decode(), "tls.key": base64.b64encode(key).decode()}
+    def set_secret(self, name: str, data: Mapping[str, bytes], *, type_: str = "Opaque") -> None:
+        """Make or replace a Secret in the release's namespace."""
         meta = client.V1ObjectMeta(name=name, namespace=self.release.namespace)
-        secret = client.V1Secret(metadata=meta, type="kubernetes.io/tls", data=data)
+        encoded = {key: base64.b64encode(value).decode() for key, value in data.items()}
+        secret = client.V1Secret(metadata=meta, type=type_, data=encoded)
         try:
             self._core.create_namespaced_secret(self.release.namespace, secret)
         except client.ApiException as error:

@@ -18,8 +18,8 @@ from fairlead_devstack.ports import free_port
 
 _SERVE = (
     # Keystone reads the command line as its own.
-    "import sys, waitress; port = int(sys.argv.pop()); from keystone.wsgi.api import application; "
-    "waitress.serve(application, host='127.0.0.1', port=port, threads=4, ident=None)"
+    "import sys, waitress; listen = sys.argv.pop(); from keystone.wsgi.api import application; "
+    "waitress.serve(application, listen=listen, threads=4, ident=None)"
 )
 
 
@@ -52,12 +52,17 @@ USERS = (
 class Keystone:
     """A Keystone of one's own, in a folder. Use as a context manager.
 
+    Args:
+        folder: for its database and logs.
+        address: of this machine's, where it listens.
+
     Attributes:
         projects: ids of the projects, by name.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, address: str = "127.0.0.1") -> None:
         self.folder = folder
+        self._address = address
         self.projects: dict[str, str] = {}
         self._port = 0
         self._component: Component | None = None
@@ -65,7 +70,7 @@ class Keystone:
     @property
     def url(self) -> str:
         """The v3 address."""
-        return f"http://127.0.0.1:{self._port}/v3"
+        return f"http://{self._address}:{self._port}/v3"
 
     @property
     def process(self) -> Component:
@@ -106,7 +111,7 @@ class Keystone:
 
     def short_token(self, name: str, project: str, *, seconds: int = 3) -> str:
         """Log a user in for a short time, at another Keystone on the same database that gives shorter tokens."""
-        other = Keystone(self.folder)
+        other = Keystone(self.folder, address=self._address)
         other._start("keystone-short", token_seconds=seconds)
         try:
             return other.token(name, project)
@@ -191,10 +196,10 @@ class Keystone:
         settings = self.folder / f"etc-{name}"
         settings.mkdir(exist_ok=True)
         (settings / "keystone.conf").write_text(configuration(self.folder, token_seconds=token_seconds))
-        self._port = free_port("127.0.0.1")
+        self._port = free_port(self._address)
         self._component = Component(
             name,
-            [str(install()), "-W", "ignore", "-c", _SERVE, str(self._port)],
+            [str(install()), "-W", "ignore", "-c", _SERVE, f"{self._address}:{self._port}"],
             folder=self.folder,
             ready=self._answers,
             tethered=True,
@@ -219,7 +224,7 @@ class Keystone:
     def _send(
         self, method: str, path: str, body: Any = None, *, token: str = "", more: Mapping[str, str] | None = None
     ) -> tuple[int, Mapping[str, str], Any]:
-        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=30)
+        connection = http.client.HTTPConnection(self._address, self._port, timeout=30)
         headers = {"Content-Type": "application/json", **({"X-Auth-Token": token} if token else {}), **(more or {})}
         try:
             connection.request(method, f"/v3{path}", None if body is None else json.dumps(body), headers)

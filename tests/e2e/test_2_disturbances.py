@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 
-from certificates import name_served, write_certificate
 from cluster import Cluster
 from fairlead_devstack.node import Node
 from installation import Installation, is_ready
@@ -67,30 +66,6 @@ def test_a_node_is_drained_and_both_doors_stay_open(cluster: Cluster, installati
             assert len(rest.ok("GET", "/attachments", status=200)["attachments"]) == 1
             assert not installation.evict(other)
         installation.wait_ready()
-
-
-def test_the_facade_serves_tls_and_takes_a_renewed_certificate(installation: Installation, tmp_path: Path) -> None:
-    def issue(name: str) -> None:
-        certificate, key = write_certificate(tmp_path, name)
-        installation.set_tls_secret("door", certificate.read_bytes(), key.read_bytes())
-
-    issue("first")
-    installation.release.upgrade({"api": {"tls": {"secretName": "door"}}})
-    address = installation.facade_address
-    assert name_served(*address) == "first"
-    # By https.
-    assert "Phase:          Succeeded" in installation.release.test()
-    pods = {pod.metadata.uid for pod in installation.pods("api")}
-    issue("second")
-    # A connection goes to one replica or the other.
-    wait_for(
-        lambda: {name_served(*address) for _ in range(8)} == {"second"},
-        what="the new certificate is served",
-        timeout=180,
-    )
-    assert {pod.metadata.uid for pod in installation.pods("api")} == pods
-    assert installation.restarts() == {}
-    installation.release.rollback()
 
 
 def test_the_data_are_on_the_volume_that_was_claimed(cluster: Cluster, node: Node) -> None:
