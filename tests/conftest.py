@@ -9,8 +9,8 @@ from types import FrameType
 import pytest
 from kubernetes import client
 
+from asked_rights import Asked
 from cluster import Cluster
-from fairlead_crds import names
 from fairlead_devstack.api_client import connect
 from fairlead_devstack.audit import AuditLog
 from fairlead_devstack.control_plane import ControlPlane
@@ -18,11 +18,16 @@ from fairlead_devstack.custom_resources import install_manifests
 from fairlead_devstack.lookup import locate_control_plane
 from fairlead_devstack.scratch import ScratchFolder
 from fairlead_devstack.stack import Stack, wait_for_backend
+from whole_runs import is_whole, leave_out
 
 MANIFESTS = Path(__file__).parent.parent / "crds" / "manifests"
+INTEGRATION = Path(__file__).parent / "integration"
+ASKED = pytest.StashKey[Asked]()
+WRONG = pytest.StashKey[list[str]]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    config.stash[ASKED] = Asked()
     # pytest finishes its fixtures on Ctrl-C; SIGTERM gets the same way out.
     signal.signal(signal.SIGTERM, _interrupt)
 
@@ -33,8 +38,34 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
+def pytest_deselected(items: list[pytest.Item]) -> None:
+    leave_out(items)
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Whatever they asked for in any test, operator and facade had the right to; and in a whole run they use each."""
+    passed = exitstatus == pytest.ExitCode.OK
+    wrong = session.config.stash[ASKED].judge(whole=passed and is_whole(session, INTEGRATION))
+    session.config.stash[WRONG] = wrong
+    if wrong and passed:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    if wrong := config.stash.get(WRONG, None):
+        terminalreporter.section("rights", red=True)
+        for line in wrong:
+            terminalreporter.line(line)
+
+
 @pytest.fixture(scope="session")
-def control_plane(request: pytest.FixtureRequest) -> Iterator[ControlPlane]:
+def asked(request: pytest.FixtureRequest) -> Asked:
+    """Where a control plane's requests go to be judged."""
+    return request.config.stash[ASKED]
+
+
+@pytest.fixture(scope="session")
+def control_plane(request: pytest.FixtureRequest, asked: Asked) -> Iterator[ControlPlane]:
     """A real etcd, API server and controller manager, with Fairlead's kinds installed."""
     capture = request.config.pluginmanager.getplugin("capturemanager")
     # A first run builds for minutes; whoever waits should see it.
@@ -47,17 +78,8 @@ def control_plane(request: pytest.FixtureRequest) -> Iterator[ControlPlane]:
             # Its garbage collector looks for new kinds every 30 s, but at its start at once.
             running.components["kube-controller-manager"].restart()
         yield running
-        # Whatever they asked for in any test, operator and facade had the right to it.
-        ours = {
-            f"system:serviceaccount:{names.SYSTEM_NAMESPACE}:{a}"
-            for a in (names.OPERATOR_ACCOUNT, names.FACADE_ACCOUNT)
-        }
-        refused = {
-            (entry.user, entry.verb, entry.resource, entry.subresource)
-            for entry in running.audit_log.since(0)
-            if entry.forbidden and entry.user in ours
-        }
-        assert not refused, "requests without the right to them"
+        asked.add(running.audit_log)
+        asked.hold(running)
 
 
 @pytest.fixture(scope="session")

@@ -3,16 +3,15 @@
 import asyncio
 import os
 import re
-import shutil
 import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import pytest
 from kubernetes import client
 
+from asked_rights import Asked
 from cluster import Cluster, Object, condition, holders
 from fairlead_devstack.api_client import connect
 from fairlead_devstack.control_plane import ControlPlane
@@ -24,6 +23,7 @@ from fairlead_operator.drivers import tgt_protocol as tgt
 from fairlead_operator.drivers.tgt_listing import parse_targets
 from fairlead_operator.drivers.tgt_socket import exchange
 from iscsi import Access, Initiator, login
+from packages import need_commands
 from rest import Rest
 
 GUIDE = Path(__file__).parents[2] / "docs" / "operations" / "backup-and-restore.md"
@@ -129,19 +129,19 @@ def uids(cluster: Cluster) -> set[str]:
     return {item["metadata"]["uid"] for kind in ("Volume", "Attachment") for item in cluster.all(kind)}
 
 
-@pytest.mark.skipif(shutil.which("jq") is None, reason="the guide uses jq")
-def test_every_attachment_resumes_in_a_new_cluster_under_the_writes_of_its_nodes() -> None:
+def test_every_attachment_resumes_in_a_new_cluster_under_the_writes_of_its_nodes(asked: Asked) -> None:
     """By kubectl and by REST, with one that waits and is restored, by its name, before the one that it waits for."""
+    need_commands({"jq": "jq"})
     with ScratchFolder("restore") as scratch:
         data, port = scratch.path / "data", free_port("127.0.0.1")
         data.mkdir()
         try:
-            _lose_and_restore(scratch.path, data, port)
+            _lose_and_restore(scratch.path, data, port, asked)
         finally:
             stop_daemons(data)
 
 
-def _lose_and_restore(folder: Path, data: Path, port: int) -> None:
+def _lose_and_restore(folder: Path, data: Path, port: int, asked: Asked) -> None:
     with installation(folder / "old", data, port) as old, connect(old.control_plane.kubeconfig) as api:
         old.declare()
         old.start()
@@ -158,6 +158,7 @@ def _lose_and_restore(folder: Path, data: Path, port: int) -> None:
         with node:
             old.run(block("backup"), folder)
             old.stop()
+            asked.add(old.control_plane.audit_log)
             old.control_plane.stop()
 
             with installation(folder / "new", data, port) as new, connect(new.control_plane.kubeconfig) as api:
@@ -177,6 +178,8 @@ def _lose_and_restore(folder: Path, data: Path, port: int) -> None:
                 # Nothing was made anew: a target that was has another number.
                 assert targets_on(data) == old_targets
                 _is_guarded(restored, access)
+                new.stop()
+                asked.add(new.control_plane.audit_log)
         assert node.writes > 100
         assert node.failures == 0
 

@@ -7,6 +7,7 @@ import pytest
 from kubernetes import client
 from prometheus_client.parser import text_string_to_metric_families
 
+from asked_rights import Asked
 from cluster import Cluster
 from fairlead_devstack.api_client import connect
 from fairlead_devstack.component import Component
@@ -58,7 +59,7 @@ class Shards:
 
 
 @pytest.fixture(scope="module")
-def shards() -> Iterator[Shards]:
+def shards(asked: Asked) -> Iterator[Shards]:
     with ControlPlane() as control_plane, ScratchFolder("shards") as scratch:
         running = Shards(control_plane, scratch.path)
         try:
@@ -72,6 +73,7 @@ def shards() -> Iterator[Shards]:
             yield running
         finally:
             running.stack.stop()
+        asked.add(control_plane.audit_log)
 
 
 @pytest.fixture(scope="module")
