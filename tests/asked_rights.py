@@ -82,7 +82,9 @@ class Asked:
         for account, held in self.held.items() if whole else ():
             unseen = held - self.used[account]
             wrong += [f"{account} never used: {verb} {r}" for verb, r in sorted(unseen - UNSEEN[account].keys())]
-            wrong += [f"{account} did use: {verb} {r}" for verb, r in sorted(UNSEEN[account].keys() - unseen)]
+            wrong += [
+                f"{account} needs no reason any more: {verb} {r}" for verb, r in sorted(UNSEEN[account].keys() - unseen)
+            ]
         return wrong
 
 

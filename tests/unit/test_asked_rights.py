@@ -70,7 +70,7 @@ def test_a_reason_that_is_none_any_more_is_said(asked: Asked) -> None:
     verb, resource = next(iter(UNSEEN[OPERATOR]))
     asked.held = {OPERATOR: {("list", "volumes"), *UNSEEN[OPERATOR]}}
     asked.used[OPERATOR].add((verb, resource))
-    assert f"{OPERATOR} did use: {verb} {resource}" in asked.judge(whole=True)
+    assert f"{OPERATOR} needs no reason any more: {verb} {resource}" in asked.judge(whole=True)
 
 
 @pytest.mark.parametrize(
