@@ -40,6 +40,9 @@ class WatchCheck:
         debt = self._debts.get(watch)
         if debt is not None and told >= debt.version:
             del self._debts[watch]
+        elif debt is not None:
+            # It is on its way there: a first list of very many takes longer than anybody's patience with silence.
+            self._debts[watch] = _Debt(debt.version, time.monotonic())
 
     def owed(self, item: Resource[Any, Any]) -> None:
         """Take in a version that we know to exist; the oldest debt is the one that counts."""
@@ -64,7 +67,7 @@ class WatchCheck:
 
     @property
     def lags(self) -> Mapping[str, float]:
-        """Seconds for which each kind's watch has owed something; kinds that owe nothing: 0."""
+        """Seconds for which each kind's watch has owed something and said nothing; kinds that owe nothing: 0."""
         now = time.monotonic()
         lags = {kind: 0.0 for kind, _ in self._told}
         for (kind, _), debt in self._debts.items():

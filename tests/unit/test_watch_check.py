@@ -51,3 +51,16 @@ async def test_what_is_gone_is_owed_no_more() -> None:
     # Version 7 was deleted, and its watch event lost; the newest that there is has been told.
     await check.listed([item("one", 5)])
     assert not owes(check)
+
+
+def test_a_watch_that_is_on_its_way_to_what_it_owes_is_not_silent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its first list of very many objects takes longer than silence may last."""
+    now = [0.0]
+    monkeypatch.setattr("fairlead_operator.watch_check.time.monotonic", lambda: now[0])
+    check = WatchCheck()
+    check.owed(item("one", 500))
+    for version in range(1, 100):
+        now[0] += 5
+        check.told(item("one", version))
+    now[0] += 7
+    assert check.lags == {"attachments": 7}
