@@ -19,6 +19,8 @@ PROJECT = "bench"
 _MICROVERSION = "volume 3.70"
 _PATIENCE = 120.0
 _PAUSE = 0.05
+_IDLE = 2.0
+"""Seconds after which an unused connection is given up: before the server does, whose end might cross a request."""
 CONNECTOR: Mapping[str, Any] = {
     "initiator": "iqn.2026-11.org.example:bench",
     "host": "bench",
@@ -78,7 +80,7 @@ class RestLoad:
         }
         self._session = await self._open.enter_async_context(
             aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=self._connections),
+                connector=aiohttp.TCPConnector(limit=self._connections, keepalive_timeout=_IDLE),
                 headers=headers,
                 timeout=aiohttp.ClientTimeout(total=_PATIENCE),
             )
