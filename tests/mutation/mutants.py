@@ -26,6 +26,7 @@ class Mutant:
 
 _OPERATOR = "operator/fairlead_operator"
 _TAKEOVER = "tests/integration/test_takeover.py::"
+_SHARDS = "tests/integration/shards/test_shards.py::"
 _COSTS = "tests/integration/test_costs.py::"
 _CONFORMANCE = "tests/integration/iscsi_tgt/test_iscsi_tgt_conformance.py"
 
@@ -357,5 +358,38 @@ MUTANTS = (
             ),
         ),
         (f"{_COSTS}test_an_attachments_life_starts_no_process",),
+    ),
+    Mutant(
+        "what has no label taken for nobody's",
+        (
+            Edit(
+                f"{_OPERATOR}/sweep.py",
+                "label_selector=not_of(others)",
+                'label_selector=f"fairlead.dev/backend={self._backend}"',
+            ),
+        ),
+        (f"{_SHARDS}test_a_label_that_is_torn_off_comes_back_and_no_node_notices",),
+    ),
+    Mutant(
+        "what has left the shard kept out of it for good",
+        (Edit(f"{_OPERATOR}/runtime.py", "remove(item, version=version_of(item))", "remove(item)"),),
+        (f"{_SHARDS}test_a_label_that_is_torn_off_comes_back_and_no_node_notices",),
+    ),
+    Mutant(
+        "the controller hands over what the Backend refuses",
+        (Edit(f"{_OPERATOR}/adoption.py", "if why is not None:", "if why is not None and False:"),),
+        (f"{_SHARDS}test_two_volumes_that_claim_one_source_are_not_both_given_it",),
+    ),
+    Mutant(
+        "a Backend that its operator still serves denied by the controller",
+        (Edit(f"{_OPERATOR}/unplaced.py", 'if is_held(lease["spec"], datetime.now(UTC)):', "if not lease:"),),
+        (f"{_SHARDS}test_a_backend_torn_out_of_the_api_server_is_served_on_and_the_controller_does_not_deny_it",),
+    ),
+    Mutant(
+        "a facade refuses by what it remembers",
+        (Edit("api/fairlead_api/volumes/operations.py", "await self.mirror.catch_up(volume)", "volume"),),
+        (
+            "tests/integration/rest/test_rest_replicas.py::test_no_call_is_refused_for_what_the_other_replica_has_not_heard",
+        ),
     ),
 )

@@ -44,8 +44,8 @@ def default_backend(backends: Iterable[Backend]) -> str | Unplaced:
 
 
 def place_attachment(attachment: Attachment, volume: Volume | None, backends: Mapping[str, Backend]) -> str | Unplaced:
-    """Return the name of the Backend in charge of an Attachment: the one stamped on it, else its volume's."""
-    stamped = _stamped(attachment)
+    """Return the name of the Backend in charge of an Attachment: the one that was, else its volume's."""
+    stamped = _stamped(attachment) or attachment.status.backend_name
     if stamped is not None:
         if stamped in backends:
             return stamped

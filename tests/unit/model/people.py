@@ -184,6 +184,14 @@ class People(Life):
             body = {"metadata": {"finalizers": []}}
             self._person(f"finalizer of {plural} torn off", "PATCH", plural, item.metadata.name, body=body)
 
+    @event("ordinary", plural=st.sampled_from(["attachments", "volumes"]), which=WHICH)
+    def tear_off_label(self, plural: str, which: int) -> None:
+        """Past the admission policy too. Whose it is must not depend on it."""
+        marked = [item for item in self.world.server.all(plural) if names.LABEL_BACKEND in item.metadata.labels]
+        if (item := self.pick(which, marked)) is not None:
+            body = {"metadata": {"labels": {names.LABEL_BACKEND: None}}}
+            self._person(f"label of {plural} torn off", "PATCH", plural, item.metadata.name, body=body)
+
     @event("ordinary", weight=2, initiator=st.sampled_from(["n3", "n4", None]))
     def change_node(self, initiator: str | None) -> None:
         if initiator is None:

@@ -88,6 +88,8 @@ EXPECTED = {
     "delete attachment",
     "finalizer of attachments torn off",
     "finalizer of volumes torn off",
+    "label of attachments torn off",
+    "label of volumes torn off",
     "change node",
     "delete node",
     "node appears",
