@@ -50,6 +50,11 @@ class Watched:
         return self.metric("fairlead_event_loop_longest_lag_seconds ")
 
     @property
+    def longest_work(self) -> float:
+        """Seconds: the most processor time that its event loop took without a turn for others."""
+        return self.metric("fairlead_event_loop_longest_busy_seconds ")
+
+    @property
     def pairs(self) -> float:
         """Attachments it knows, once it knows as many Volumes."""
         objects = 'fairlead_cache_objects{resource="%s"}'

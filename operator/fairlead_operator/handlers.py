@@ -72,7 +72,8 @@ def make_settings(shard: Shard) -> kopf.OperatorSettings:
     # kopf has a task for each object it has just told of. At the start that is every object there is.
     settings.queueing.idle_timeout = 0.5
     settings.watching.reconnect_backoff = 0.2
-    settings.watching.chunk_size = 500
+    # kopf takes in all of a chunk without a turn for anybody else.
+    settings.watching.chunk_size = 100
     settings.process.ultimate_exiting_timeout = 30
     if shard.selector:
         for model in (Volume, Attachment):

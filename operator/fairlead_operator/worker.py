@@ -35,6 +35,9 @@ _PULSE = 0.2
 """Seconds between looks at the daemon's generation; a look costs no call."""
 
 _CHECK_EVERY = 5.0
+_SWEEP_PAUSE = 20.0
+"""Durations of a sweep, lists included, that pass before the next: of very many objects it takes a while each time."""
+
 _LEASE_PAUSE = 0.5
 _START_AGAIN = 2.0
 _CAPACITY_STEP = 0.01
@@ -181,7 +184,7 @@ class BackendWorker:
         loop = asyncio.get_running_loop()
         generation = service.driver.generation
         checked = swept = loop.time()
-        failures = 0
+        failures, took = 0, 0.0
         while True:
             await asyncio.sleep(_PULSE)
             now = loop.time()
@@ -195,11 +198,12 @@ class BackendWorker:
                     latest = service.driver.generation
                     await self._sweeper.sweep(service)
                     generation, swept = latest, loop.time()
-                elif now - swept >= self._settings.sweep_interval:
+                elif now - swept >= max(self._settings.sweep_interval, _SWEEP_PAUSE * took):
                     await self._view.relist(self._client)
                     await self._look_for_keys(service)
                     await self._sweeper.sweep(service)
                     swept = loop.time()
+                    took = swept - now
                 elif now - checked >= _CHECK_EVERY:
                     checked = now
                     await service.driver.check()

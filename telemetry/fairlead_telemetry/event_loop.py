@@ -26,6 +26,10 @@ _LAG: Final = Histogram(
 _LONGEST: Final = Gauge(
     "fairlead_event_loop_longest_lag_seconds", "The latest that the event loop has been since the process started."
 )
+_BUSIEST: Final = Gauge(
+    "fairlead_event_loop_longest_busy_seconds",
+    "The most processor time that the event loop's thread took between two looks: a longer lag is the machine's doing.",
+)
 
 
 @contextlib.asynccontextmanager
@@ -45,15 +49,18 @@ async def watched_loop() -> AsyncIterator[None]:
 
 
 async def _measure() -> None:
-    longest = 0.0
+    longest = busiest = 0.0
     while True:
-        due = time.perf_counter() + _EVERY
+        due, used = time.perf_counter() + _EVERY, time.thread_time()
         await asyncio.sleep(_EVERY)
-        lag = max(0.0, time.perf_counter() - due)
+        lag, busy = max(0.0, time.perf_counter() - due), time.thread_time() - used
         _LAG.observe(lag)
         if lag > longest:
             longest = lag
             _LONGEST.set(lag)
+        if busy > busiest:
+            busiest = busy
+            _BUSIEST.set(busy)
 
 
 class _Collections:

@@ -30,6 +30,10 @@ async def test_what_keeps_the_loop_is_measured() -> None:
     assert longest is not None
     # Less by what was left of the pause between two looks.
     assert longest >= 0.28
+    # It slept, and took no processor time.
+    busiest = REGISTRY.get_sample_value("fairlead_event_loop_longest_busy_seconds")
+    assert busiest is not None
+    assert 0 < busiest < longest
 
 
 @pytest.mark.parametrize(("long", "frozen"), [(0.0, True), (1000.0, False)])
