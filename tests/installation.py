@@ -68,6 +68,15 @@ class Installation:
 
         wait_for(replaced, what=f"the pods of {component} are replaced", timeout=90)
 
+    def wait_settled(self) -> None:
+        """Wait until no pod is on its way out. helm does not, and old facades answer beside new ones for some seconds."""
+
+        def settled() -> bool:
+            pods = self._core.list_namespaced_pod(self.release.namespace).items
+            return all(pod.metadata.deletion_timestamp is None for pod in pods)
+
+        wait_for(settled, what="no pod is on its way out", timeout=90)
+
     def evict(self, pod: Pod) -> bool:
         """Ask for a pod's eviction, as a drain does; False: a budget does not allow it at present."""
         meta = client.V1ObjectMeta(name=pod.metadata.name, namespace=self.release.namespace)

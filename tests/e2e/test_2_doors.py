@@ -24,6 +24,7 @@ def test_the_facade_serves_tls_and_takes_a_renewed_certificate(installation: Ins
 
     issue("first")
     installation.release.upgrade({"api": {"tls": {"secretName": "door"}}})
+    installation.wait_settled()
     address = installation.facade_address
     assert name_served(*address) == "first"
     # By https.
@@ -39,6 +40,7 @@ def test_the_facade_serves_tls_and_takes_a_renewed_certificate(installation: Ins
     assert {pod.metadata.uid for pod in installation.pods("api")} == pods
     assert installation.restarts() == {}
     installation.release.rollback()
+    installation.wait_settled()
 
 
 def test_keystone_says_who_calls(admin: client.ApiClient, installation: Installation, namespace: str) -> None:
@@ -49,6 +51,7 @@ def test_keystone_says_who_calls(admin: client.ApiClient, installation: Installa
         installation.set_secret("keystone", {"password": User("fairlead", "", "").password.encode()})
         values = {"mode": "keystone", "keystone": {"url": keystone.url, "passwordSecret": {"name": "keystone"}}}
         installation.release.upgrade({"api": {"auth": values}})
+        installation.wait_settled()
         nobody = Rest(installation.facade_url).get("/volumes")
         assert nobody.status == 401
         assert keystone.url in nobody.headers["www-authenticate"]
@@ -59,3 +62,4 @@ def test_keystone_says_who_calls(admin: client.ApiClient, installation: Installa
         alice.detach(attached["id"])
         alice.ok("DELETE", f"/volumes/{volume}", status=202)
         installation.release.rollback()
+        installation.wait_settled()
