@@ -293,8 +293,8 @@ MUTANTS = (
         (
             Edit(
                 f"{_OPERATOR}/core/exports.py",
-                "            if self._changed.get(handle, 0) > mark:\n",
-                "            if False:\n",
+                "        if self._changed.get(handle, 0) > mark or state == known:\n",
+                "        if state == known:\n",
             ),
         ),
         ("tests/unit/test_core_exports.py",),
@@ -324,10 +324,10 @@ MUTANTS = (
         "the facade asks now and then instead of being told",
         (
             Edit(
-                "api/fairlead_api/attachments/operations.py",
+                "api/fairlead_api/attachments/waiting.py",
                 "item = await store.wait(meta.name, meta.namespace, lambda item: judge(item) is not None)\n",
                 """while judge(item := store.get(meta.name, meta.namespace)) is None:
-                        await asyncio.sleep(0.1)
+                    await asyncio.sleep(0.1)
 """,
             ),
         ),
