@@ -69,7 +69,7 @@ class Installation:
         wait_for(replaced, what=f"the pods of {component} are replaced", timeout=90)
 
     def wait_settled(self) -> None:
-        """Wait until no pod is on its way out. helm does not, and old facades answer beside new ones for some seconds."""
+        """Wait until no pod is on its way out. helm does not, and old facades answer beside new ones for a while."""
 
         def settled() -> bool:
             pods = self._core.list_namespaced_pod(self.release.namespace).items
