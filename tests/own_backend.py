@@ -50,8 +50,17 @@ class OwnBackend:
         with connect(self._control_plane.kubeconfig) as api:
             wait_for_backend(api, self.name)
 
+    def wins(self, name: str = "operator") -> int:
+        """How often that operator won the Backend's Lease, as its log says."""
+        return self.log(name).count(f"lease {names.backend_lease(self.name)}: won, epoch")
+
     def log(self, name: str = "operator") -> str:
         return (self.stack.folder / f"{name}.log").read_text()
+
+    @property
+    def renewal(self) -> str:
+        """The fault point before each renewal of the Backend's Lease; the controller's has another."""
+        return f"{names.backend_lease(self.name)}.before-renew"
 
     def lease(self) -> Any:
         """The Backend's Lease as it stands."""

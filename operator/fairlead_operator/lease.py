@@ -212,7 +212,7 @@ class Election:
             if await work.ended(within=self._timing.renew):
                 _log.error("lease %s: the work of tenure %s ended by itself", self._lease, tenure.epoch)
                 return
-            await faultpoint("lease.before-renew")
+            await faultpoint(f"{self._lease}.before-renew")
             started = time.monotonic()
             try:
                 await self._renew(client)

@@ -52,10 +52,10 @@ def test_a_deposed_operator_that_wakes_up_between_its_check_and_its_effect_does_
     cluster.attach("b", "data", NODE_B)
     b = cluster.access(cluster.wait_exported("b"), NODE_B)
     # Nor does its election thread notice anything in time.
-    old_faults.set("lease.before-renew", "pause")
+    old_faults.set(own_backend.renewal, "pause")
     before = len(own_backend.log("old"))
     old.cont()
-    old_faults.wait_reached("lease.before-renew")
+    old_faults.wait_reached(own_backend.renewal)
 
     def tried() -> bool:
         log = own_backend.log("old")[before:]
@@ -65,7 +65,7 @@ def test_a_deposed_operator_that_wakes_up_between_its_check_and_its_effect_does_
 
     assert not login(derived_access(own_backend, admin, b, handle_of_a, NODE_A)).accepted
     assert login(b).accepted
-    old_faults.go("lease.before-renew")
+    old_faults.go(own_backend.renewal)
 
 
 def test_the_ledgers_compare_and_swap_decides_between_two_operators(
@@ -120,7 +120,7 @@ def test_a_takeover_leaves_live_exports_alone_although_its_watch_is_late(
 
         second, faults = own_backend.start("second", pause_at="watch.attachments.late")
         faults.wait_reached("watch.attachments.late")
-        wait_for(lambda: "won, epoch" in own_backend.log("second"), what="the second operator took over")
+        wait_for(lambda: own_backend.wins("second") == 1, what="the second operator took over")
         cluster.volume("other", backendName=own_backend.name)
 
         assert own_backend.targets()[access.target] == number
@@ -150,8 +150,8 @@ def test_what_was_left_alone_while_the_lease_had_run_out_is_done_when_it_is_rene
     _, faults = own_backend.start()
     own_backend.wait_ready()
     cluster.volume("data", backendName=own_backend.name, multiAttach=True)
-    faults.set("lease.before-renew", "pause")
-    faults.wait_reached("lease.before-renew")
+    faults.set(own_backend.renewal, "pause")
+    faults.wait_reached(own_backend.renewal)
 
     def left_alone() -> bool:
         return "left alone: the Lease is lost" in own_backend.log()
@@ -165,10 +165,10 @@ def test_what_was_left_alone_while_the_lease_had_run_out_is_done_when_it_is_rene
         wait_for(functools.partial(decided, last), what=f"{last} is exported or left alone")
         if left_alone():
             break
-    faults.go("lease.before-renew")
+    faults.go(own_backend.renewal)
 
     cluster.wait_exported(last)
-    assert own_backend.log().count("won, epoch") == 1
+    assert own_backend.wins() == 1
 
 
 def test_the_ledger_names_the_holder_until_the_node_is_cut_off(own_backend: OwnBackend, cluster: Cluster) -> None:
