@@ -69,8 +69,8 @@ def make_settings(shard: Shard) -> kopf.OperatorSettings:
     settings.networking.connect_timeout = 5
     settings.networking.error_backoffs = Pauses()
     settings.queueing.error_delays = (1, 2, 5)
-    # kopf has a task for each object it has just told of. At the start that is every object there is.
-    settings.queueing.idle_timeout = 0.5
+    # kopf has a task for each object it has just told of. At the start that is every object, and their ends pile up.
+    settings.queueing.idle_timeout = 0.05
     settings.watching.reconnect_backoff = 0.2
     # kopf takes in all of a chunk without a turn for anybody else.
     settings.watching.chunk_size = 100

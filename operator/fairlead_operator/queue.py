@@ -135,6 +135,9 @@ class WorkQueue(Generic[K]):
                     self.add_after(key, again)
                 if not self._queued and not self._running:
                     self._idle.set()
+            if self._queued:
+                # A pass that finds nothing to do never waits, and there may be very many of those in a row.
+                await asyncio.sleep(0)
 
     async def _take(self) -> K:
         while True:

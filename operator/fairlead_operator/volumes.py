@@ -67,7 +67,7 @@ class VolumeReconciler(Reconciler[VolumeFacts, _Seen]):
             size=done.size,
             absent=done.absent or volume.handle in service.lost,
             deleted=done.deleted,
-            exported=any(volume.handle == service.book.volume_of(handle) for handle in service.book),
+            exported=service.book.exports_volume(volume.handle),
             unready=service.unready,
             failure=failure,
             now=datetime.now(UTC),

@@ -100,3 +100,15 @@ def test_the_book_lists_what_is_exported() -> None:
     book.record("gone", RIGHT)
     book.record("gone", None)
     assert (list(book), len(book)) == (["h"], 1)
+
+
+def test_the_book_knows_which_volumes_are_exported() -> None:
+    book = ExportBook()
+    book.record("h1", RIGHT)
+    book.record("h2", RIGHT)
+    book.record("h1", None)
+    assert book.exports_volume("v")
+    merge(book, {"h2": dataclasses.replace(RIGHT, volume_handle="w")}, book.mark())
+    assert (book.exports_volume("v"), book.exports_volume("w")) == (False, True)
+    merge(book, {}, book.mark())
+    assert not book.exports_volume("w")

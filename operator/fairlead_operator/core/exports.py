@@ -1,5 +1,6 @@
 """What is exported, against what should be."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -59,6 +60,7 @@ class ExportBook:
 
     def __init__(self) -> None:
         self._exports: dict[str, ExportState] = {}
+        self._by_volume: Counter[str] = Counter()
         self._changed: dict[str, int] = {}
         self._remade: dict[str, datetime] = {}
         self._clock = 0
@@ -73,20 +75,17 @@ class ExportBook:
         """Return what is known of the export."""
         return self._exports.get(handle)
 
-    def volume_of(self, handle: str) -> str | None:
-        """Return the handle of the volume behind an export."""
-        state = self._exports.get(handle)
-        return state.volume_handle if state is not None else None
+    def exports_volume(self, volume_handle: str) -> bool:
+        """Whether an export of that volume is known."""
+        return self._by_volume[volume_handle] > 0
 
     def record(self, handle: str, state: ExportState | None) -> None:
         """Note what we made of an export, or (None) that it is gone."""
         self._clock += 1
         self._changed[handle] = self._clock
+        self._set(handle, state)
         if state is None:
-            self._exports.pop(handle, None)
             self._remade.pop(handle, None)
-        else:
-            self._exports[handle] = state
 
     def remade(self, handle: str) -> datetime | None:
         """Return when an export that a node had before was made again; None: not by us, or not for that node."""
@@ -105,12 +104,20 @@ class ExportBook:
         known = self._exports.get(handle)
         if self._changed.get(handle, 0) > mark or state == known:
             return False
-        if state is None:
-            del self._exports[handle]
-        else:
-            self._exports[handle] = state
+        self._set(handle, state)
         # A session that came or went is no drift.
         return state is None or known is None or _without_sessions(state) != _without_sessions(known)
+
+    def _set(self, handle: str, state: ExportState | None) -> None:
+        known = self._exports.pop(handle, None)
+        if known is not None and known.volume_handle is not None:
+            self._by_volume[known.volume_handle] -= 1
+            if not self._by_volume[known.volume_handle]:
+                del self._by_volume[known.volume_handle]
+        if state is not None:
+            self._exports[handle] = state
+            if state.volume_handle is not None:
+                self._by_volume[state.volume_handle] += 1
 
     def settle(self, mark: int) -> None:
         """End the listing that began at `mark`, after `learn` of all that it has or that we knew of."""
