@@ -239,6 +239,22 @@ def test_no_alias_hides_a_session() -> None:
 def test_names_are_read_with_their_numbers() -> None:
     text = "LLDs:\n    iscsi: ready\n        Target 12: iqn.x:a\n        Target 3: iqn.x:b\n    iser: error\n"
     assert tgt_listing.parse_names(text) == {"iqn.x:a": 12, "iqn.x:b": 3}
+    assert [tgt_listing.parse_number(text, name) for name in ("iqn.x:a", "iqn.x:b", "iqn.x:", "qn.x:a")] == [
+        12,
+        3,
+        None,
+        None,
+    ]
+
+
+@pytest.mark.parametrize(
+    "alias", ["none", "x\nTarget 9: iqn.2026-11.org.example:bare", "x\n Target 9: iqn.x:y\nTarget 9"]
+)
+def test_reading_one_name_finds_what_reading_all_finds_of_it(alias: str) -> None:
+    text = TARGETS.replace("alias: none", f"alias: {alias}")
+    targets = parse_targets(text)
+    for name in {target.name for target in targets} | {"iqn.x:y"}:
+        assert parse_targets(text, only=name) == [target for target in targets if target.name == name]
 
 
 def test_connections_are_read() -> None:

@@ -47,7 +47,7 @@ class TgtTargets:
 
     async def number(self, name: str) -> int | None:
         """The number of the target of that name; None proves that there is none."""
-        return tgt_listing.parse_names(await self._call(tgt_protocol.names_show())).get(name)
+        return tgt_listing.parse_number(await self._call(tgt_protocol.names_show()), name)
 
     async def new(self, name: str) -> int | None:
         """Make a target under a number never used before; None when the name exists.
