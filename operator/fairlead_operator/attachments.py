@@ -43,10 +43,11 @@ class AttachmentReconciler(Reconciler[AttachmentFacts, Done]):
         return decide(facts)
 
     async def refresh(self, key: Key, facts: AttachmentFacts) -> None:
-        """Read the Attachment and its Volume live."""
-        view, client = self._service.view, self._service.client
-        await view.refresh(client, key)
-        await view.refresh(client, Key("Volume", key.namespace, facts.attachment.spec.volume_name))
+        """Have newer versions of the Attachment and its Volume, or read them live."""
+        view, client, attachment = self._service.view, self._service.client, facts.attachment
+        volume = Key("Volume", key.namespace, attachment.spec.volume_name)
+        await view.refresh(client, key, decided_on=attachment)
+        await view.refresh(client, volume, decided_on=facts.volume)
 
     async def gather(self, key: Key, done: Done, failure: Failure | None) -> AttachmentFacts | None:
         """Read what is, live where the view may not be trusted."""

@@ -196,8 +196,17 @@ class View:
         self.nodes.apply(found)
         return found
 
-    async def refresh(self, client: KubeClient, key: Key) -> None:
-        """Read one object live after a conflict told us that ours is old."""
+    async def refresh(
+        self, client: KubeClient, key: Key, *, decided_on: Volume | Attachment | Backend | None = None
+    ) -> None:
+        """Read one object live, after a conflict told us that ours is old.
+
+        Args:
+            client: to ask with.
+            key: of the object.
+            decided_on: the version that turned out to be old: one that the watch has brought since is new enough to
+                decide on again.
+        """
         places: dict[str, tuple[Endpoint[Any], Store[Any]]] = {
             "Attachment": (ATTACHMENTS, self.attachments),
             "Volume": (VOLUMES, self.volumes),
@@ -205,6 +214,8 @@ class View:
         }
         endpoint, store = places[key.kind]
         known = store.get(key.name, key.namespace)
+        if decided_on is not None and known is not None and version_of(known) > version_of(decided_on):
+            return
         try:
             found = await client.get(endpoint, key.name, key.namespace)
         except NotFound:

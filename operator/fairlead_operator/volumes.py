@@ -46,8 +46,8 @@ class VolumeReconciler(Reconciler[VolumeFacts, _Seen]):
         return decide(facts)
 
     async def refresh(self, key: Key, facts: VolumeFacts) -> None:
-        """Read the Volume live."""
-        await self._service.view.refresh(self._service.client, key)
+        """Have a newer version of the Volume, or read it live."""
+        await self._service.view.refresh(self._service.client, key, decided_on=facts.volume)
 
     async def gather(self, key: Key, done: _Seen, failure: Failure | None) -> VolumeFacts | None:
         """Read what is, live where the view may not be trusted."""
