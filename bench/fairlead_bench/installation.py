@@ -20,11 +20,12 @@ class Installation:
     Args:
         folder: for everything but the control plane's data.
         durable: whether etcd answers a write when it is on the disk, as in a cluster.
+        environment: variables of the control plane's processes, beside this process's.
     """
 
-    def __init__(self, folder: Path, *, durable: bool) -> None:
+    def __init__(self, folder: Path, *, durable: bool, environment: Mapping[str, str] | None = None) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self.control_plane = ControlPlane(durable=durable)
+        self.control_plane = ControlPlane(durable=durable, environment=environment)
         self.stack = Stack(self.control_plane, folder)
 
     def __enter__(self) -> Self:

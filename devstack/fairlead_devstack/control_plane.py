@@ -1,5 +1,6 @@
 """A real Kubernetes control plane on this machine: etcd, kube-apiserver, kube-controller-manager."""
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -49,6 +50,7 @@ class ControlPlane:
         durable: bool = False,
         service_cidr: str = "10.96.0.0/16",
         extra_apiserver_arguments: Sequence[str] = (),
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         """Describe the control plane; nothing is started or written yet.
 
@@ -64,6 +66,7 @@ class ControlPlane:
                 lost machine; that is what tests need, and several times as fast.
             service_cidr: The range of Services' addresses.
             extra_apiserver_arguments: Further arguments of kube-apiserver.
+            environment: Variables of every component, beside this process's.
         """
         self.components: dict[str, Component] = {}
         self.url = ""
@@ -78,6 +81,7 @@ class ControlPlane:
         self._durable = durable
         self._service_cidr = service_cidr
         self._extra = tuple(extra_apiserver_arguments)
+        self._environment = {**os.environ, **environment} if environment else None
         self._tokens = TokenFile()
         self.admin_token = self._tokens.add("admin", ["system:masters"])
         self._manager_token = self._tokens.add(_CONTROLLER_MANAGER_USER, [])
@@ -225,6 +229,7 @@ class ControlPlane:
             ready=ready,
             tethered=self._tethered,
             ready_timeout=self._ready_timeout,
+            environment=self._environment,
         )
 
     def _etcd(self, program: Path, port: int) -> Component:
