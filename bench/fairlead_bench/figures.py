@@ -69,6 +69,28 @@ class Chart(_Figure):
     series: tuple[Series, ...]
 
 
+class Frame(_Figure):
+    """A function and its share of all samples, with what it called."""
+
+    name: str
+    share: float
+    called: tuple["Frame", ...] = ()
+
+
+class Flame(_Figure):
+    """A drawing of where a process spends its time.
+
+    Attributes:
+        name: of its file, unique among all sections' drawings.
+        title: what was running.
+        root: the whole; its share is 1.
+    """
+
+    name: str
+    title: str
+    root: Frame
+
+
 class Result(_Figure):
     """What one run of a section found.
 
@@ -80,6 +102,7 @@ class Result(_Figure):
     ratios: tuple[Ratio, ...] = ()
     tables: tuple[Table, ...] = ()
     charts: tuple[Chart, ...] = ()
+    flames: tuple[Flame, ...] = ()
     versions: Mapping[str, str] = {}
     notes: tuple[str, ...] = ()
 

@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from fairlead_bench.figures import Cell, Ratio, Table
+from fairlead_bench.figures import Cell, Chart, Flame, Ratio, Table
+from fairlead_bench.flame_svg import draw_flame
 from fairlead_bench.machine import Disturbance, Machine
 from fairlead_bench.results import Results, Run
 from fairlead_bench.section import Section
@@ -25,6 +26,7 @@ def write(folder: Path, sections: Sequence[Section], results: Results) -> None:
     lines = [line for part in parts for line in part] if runs else ["Nothing has been measured yet.", ""]
     page.write_text(f"{head}{_BEGIN}\n\n" + "\n".join(lines) + f"\n{_END}{rest.partition(_END)[2]}")
     drawn = {f"{chart.name}.svg": draw(chart) for _, run in runs for chart in run.result.charts}
+    drawn |= {f"{flame.name}.svg": draw_flame(flame) for _, run in runs for flame in run.result.flames}
     for old in charts.glob("*.svg"):
         if old.name not in drawn:
             old.unlink()
@@ -72,8 +74,9 @@ def _machines(runs: Sequence[tuple[Section, Run]]) -> Iterator[str]:
 
 def _section(section: Section, run: Run) -> Iterator[str]:
     yield from [f"### {section.title}", "", section.about.strip(), ""]
-    for chart in run.result.charts:
-        yield from [f"![{chart.title}]({_CHARTS}/{chart.name}.svg)", ""]
+    drawings: list[Chart | Flame] = [*run.result.charts, *run.result.flames]
+    for drawing in drawings:
+        yield from [f"![{drawing.title}]({_CHARTS}/{drawing.name}.svg)", ""]
     for table in run.result.tables:
         yield from [f"{table.title}:", "", *_markdown(table), ""]
     yield from [line for note in run.result.notes for line in (f"- {note}",)]
