@@ -36,6 +36,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "sections", nargs="*", metavar="SECTION", help=f"of: {', '.join(known)}; all when none is named"
     )
     parser.add_argument("--quick", action="store_true", help="few samples, to try a section; writes to dist/bench")
+    parser.add_argument(
+        "--largest", type=int, default=100_000, help="the most attachments that scale loads (default: %(default)s)"
+    )
     parser.add_argument("--folder", type=Path, help="for the figures and the page (docs)")
     parser.add_argument("--render", action="store_true", help="measure nothing, write the page from the figures")
     options = parser.parse_args(arguments)
@@ -49,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     processes.adopt_orphans()
     try:
         for section in [] if options.render else wanted:
-            run = measure(section, quick=options.quick)
+            run = measure(section, quick=options.quick, largest=options.largest)
             print(report.summary(section, run), flush=True)
             # Read again each time: another bench may have written its section meanwhile.
             results = Results.load(folder / report.FIGURES)
@@ -65,14 +68,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def measure(section: Section, *, quick: bool) -> Run:
+def measure(section: Section, *, quick: bool, largest: int) -> Run:
     """Run one section in a folder of its own."""
     say(f"measuring {section.name}: {section.title}")
     commit, described = machine.commit(), machine.describe()
     watch = machine.Watch()
     try:
         with ScratchFolder("bench") as scratch:
-            result = asyncio.run(_measured(section, Bench(folder=scratch.path, quick=quick)))
+            result = asyncio.run(_measured(section, Bench(folder=scratch.path, quick=quick, largest=largest)))
     finally:
         processes.reap_adopted()
     return Run(

@@ -140,7 +140,8 @@ class Populated:
     def facade(self, name: str) -> Watched:
         """Start a facade and wait until it serves."""
         port = free_port("127.0.0.1")
-        return Watched(self.stack.start_facade(name, options=("--metrics-port", str(port))), port)
+        options = ("--metrics-port", str(port))
+        return Watched(self.stack.start_facade(name, options=options, patience=_PATIENCE), port)
 
     def store_bytes(self) -> int:
         """How large etcd's file is."""

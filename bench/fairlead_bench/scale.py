@@ -108,7 +108,7 @@ def _resident(process: Watched) -> int:
 
 
 async def _run(bench: Bench) -> Result:
-    sizes = (300, 600, 1200) if bench.quick else (1000, 10_000, 100_000)
+    sizes = (300, 600, 1200) if bench.quick else tuple(n for n in (1000, 10_000, 100_000) if n <= bench.largest)
     with Populated(bench.folder / "fairlead") as installed:
         # Starting processes and waiting for them blocks, and the requests have an event loop of their own.
         found = [await asyncio.to_thread(_measure, installed, pairs, bench) for pairs in sizes]
@@ -200,4 +200,4 @@ def _columns(found: list[_Size]) -> tuple[str, ...]:
     return ("with this many pairs", *(f"{size.pairs:,}" for size in found))
 
 
-SECTION = Section(name="scale", title="100,000 attachments", about=ABOUT, run=_run)
+SECTION = Section(name="scale", title="Many attachments", about=ABOUT, run=_run)

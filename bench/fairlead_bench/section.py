@@ -14,10 +14,12 @@ class Bench:
     Attributes:
         folder: for whatever the section writes; removed afterwards with the processes that work in it.
         quick: whether this is a try, with few samples, whose figures are not for the page.
+        largest: the most objects of a kind that a section fills a cluster with.
     """
 
     folder: Path
     quick: bool
+    largest: int = 100_000
 
     def count(self, full: int, *, quick: int) -> int:
         """How many samples to take."""

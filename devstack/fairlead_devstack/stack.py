@@ -29,6 +29,8 @@ from fairlead_operator.drivers.tgt_daemon import end_tgtd
 
 MANIFESTS = Path(__file__).parents[2] / "crds" / "manifests"
 RBAC = Path(__file__).with_name("rbac.yaml")
+_PATIENCE = 60.0
+"""Seconds that a process may take until it serves."""
 
 
 class Stack:
@@ -139,13 +141,15 @@ class Stack:
         probe = f"http://127.0.0.1:{port}/healthz"
         return self._start(name, command, names.OPERATOR_ACCOUNT, lambda: _answers(probe), faults, wait)
 
-    def start_facade(self, name: str = "facade", *, options: tuple[str, ...] = ()) -> Component:
-        """Start a facade and wait until it serves; its address is `facade_url` afterwards."""
+    def start_facade(
+        self, name: str = "facade", *, options: tuple[str, ...] = (), patience: float = _PATIENCE
+    ) -> Component:
+        """Start a facade and wait until it serves, so many seconds; its address is `facade_url` afterwards."""
         port = free_port("127.0.0.1")
         self.facade_url = f"http://127.0.0.1:{port}"
         command = [sys.executable, "-m", "fairlead_api.main", "--host", "127.0.0.1", "--port", str(port), *options]
         probe = f"{self.facade_url}/healthcheck"
-        return self._start(name, command, names.FACADE_ACCOUNT, lambda: _answers(probe), {}, True)
+        return self._start(name, command, names.FACADE_ACCOUNT, lambda: _answers(probe), {}, True, patience)
 
     def stop(self) -> None:
         """End every process: the facade and operators in order, then the daemons that outlive them by design."""
@@ -163,6 +167,7 @@ class Stack:
         ready: Any,
         more: Mapping[str, str],
         wait: bool,
+        patience: float = _PATIENCE,
     ) -> Component:
         environment = {
             **os.environ,
@@ -178,7 +183,7 @@ class Stack:
             folder=self.folder,
             ready=ready,
             tethered=self._tethered,
-            ready_timeout=60.0,
+            ready_timeout=patience,
             environment=environment,
         )
         self.processes[name] = component
