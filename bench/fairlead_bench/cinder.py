@@ -12,11 +12,10 @@ import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import distributions
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from fairlead_bench import cinder_files
 from fairlead_bench.machine import debian_version
+from fairlead_bench.place import Place
 from fairlead_bench.rest_load import PROJECT
 from fairlead_devstack.component import Component
 from fairlead_devstack.debian import ensure_commands, find_command
@@ -35,7 +34,7 @@ class CinderFailed(Exception):
     """Cinder could not be set up; the message has the end of what was said."""
 
 
-class Cinder:
+class Cinder(Place):
     """A context manager; leaves nothing behind but the installation, which is used again.
 
     Attributes:
@@ -47,21 +46,6 @@ class Cinder:
         self._environment = LockedEnvironment("Cinder", _REQUIREMENTS)
         self._components: dict[str, Component] = {}
         self.url = ""
-
-    def __enter__(self) -> Self:
-        ensure_commands(PACKAGES)
-        self._environment.install()
-        try:
-            self._start()
-        except BaseException:
-            self.stop()
-            raise
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
 
     def stop(self) -> None:
         """End every process, the last started first."""
@@ -86,6 +70,8 @@ class Cinder:
         }
 
     def _start(self) -> None:
+        ensure_commands(PACKAGES)
+        self._environment.install()
         self._folder.mkdir(parents=True)
         password = secrets.token_hex(16)
         database = self._start_database(password)

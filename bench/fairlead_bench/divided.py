@@ -3,16 +3,13 @@
 import asyncio
 import urllib.request
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from fairlead_bench.place import StackPlace
 from fairlead_crds.names import CONTROLLER_LEASE, backend_lease
-from fairlead_devstack.control_plane import ControlPlane
 from fairlead_devstack.ports import free_port
 from fairlead_devstack.stack import Stack
 from fairlead_operator.drivers import tgt_process
@@ -101,8 +98,8 @@ class Running:
         return {name: by.get("volumes", 0.0) + by.get("attachments", 0.0) for name, by in told.items()}
 
 
-class DividedInstallation:
-    """A control plane and two Backends; a context manager that leaves nothing behind.
+class DividedInstallation(StackPlace):
+    """Two Backends, and whichever layout is started on them.
 
     Args:
         folder: for everything but the control plane's data.
@@ -113,38 +110,17 @@ class DividedInstallation:
     def __init__(
         self, folder: Path, *, driver: str = "iscsi-tgt", parameters: Mapping[str, object] | None = None
     ) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        self.control_plane = ControlPlane(durable=False)
-        self.stack = Stack(self.control_plane, folder)
+        super().__init__(folder)
         self._driver = driver
         self._parameters = parameters
 
-    def __enter__(self) -> Self:
-        try:
-            self.control_plane.start()
-            self.stack.install()
-            self.set_default(BACKENDS[0])
-        except BaseException:
-            self.stop()
-            raise
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
+    def _furnish(self) -> None:
+        self.set_default(BACKENDS[0])
 
     def set_default(self, default: str) -> None:
         """Make one of the Backends the default, and both of them the first time."""
         for name in BACKENDS:
             self.stack.add_backend(name, default=name == default, driver=self._driver, parameters=self._parameters)
-
-    def stop(self) -> None:
-        """End everything."""
-        # tgtd is ended by an event loop of its own, and there may be one in this thread.
-        with ThreadPoolExecutor(1) as thread:
-            thread.submit(self.stack.stop).result()
-        self.control_plane.stop()
 
     def daemons(self) -> Mapping[str, list[int]]:
         """The target daemons and the parts of the control plane."""

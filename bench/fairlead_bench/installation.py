@@ -1,59 +1,26 @@
 """Fairlead as it is measured: a control plane of its own, one operator, one facade, one Backend on a real tgtd."""
 
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
+from fairlead_bench.place import StackPlace
 from fairlead_devstack.api_client import connect
-from fairlead_devstack.control_plane import ControlPlane
-from fairlead_devstack.stack import Stack, wait_for_backend
+from fairlead_devstack.stack import wait_for_backend
 from fairlead_operator.drivers import tgt_process
 
 BACKEND = "local"
 
 
-class Installation:
-    """A context manager; leaves nothing behind. Options are the chart's.
+class Installation(StackPlace):
+    """With the chart's options."""
 
-    Args:
-        folder: for everything but the control plane's data.
-        durable: whether etcd answers a write when it is on the disk, as in a cluster.
-        environment: variables of the control plane's processes, beside this process's.
-    """
-
-    def __init__(self, folder: Path, *, durable: bool, environment: Mapping[str, str] | None = None) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        self.control_plane = ControlPlane(durable=durable, environment=environment)
-        self.stack = Stack(self.control_plane, folder)
-
-    def __enter__(self) -> Self:
-        try:
-            self.control_plane.start()
-            self.stack.install()
-            self.stack.add_backend(BACKEND, default=True)
-            # The development stack's own operators say more.
-            self.stack.start_operator(options=("--log-level", "INFO"))
-            self.stack.start_facade()
-            with connect(self.control_plane.kubeconfig) as api:
-                wait_for_backend(api, BACKEND)
-        except BaseException:
-            self.stop()
-            raise
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
-
-    def stop(self) -> None:
-        """End everything."""
-        # tgtd is ended by an event loop of its own, and there may be one in this thread.
-        with ThreadPoolExecutor(1) as thread:
-            thread.submit(self.stack.stop).result()
-        self.control_plane.stop()
+    def _furnish(self) -> None:
+        self.stack.add_backend(BACKEND, default=True)
+        # The development stack's own operators say more.
+        self.stack.start_operator(options=("--log-level", "INFO"))
+        self.stack.start_facade()
+        with connect(self.control_plane.kubeconfig) as api:
+            wait_for_backend(api, BACKEND)
 
     @property
     def url(self) -> str:

@@ -6,20 +6,18 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final
 
 from kubernetes import client
 
+from fairlead_bench.place import StackPlace
 from fairlead_devstack.api_client import connect
 from fairlead_devstack.component import Component
-from fairlead_devstack.control_plane import ControlPlane
 from fairlead_devstack.population import RECORD, Loading, Pair, live_once, populate
 from fairlead_devstack.ports import free_port
-from fairlead_devstack.stack import Stack, wait_for_backend
+from fairlead_devstack.stack import wait_for_backend
 
 BACKEND: Final = "paper"
 PROJECT: Final = "many"
@@ -74,50 +72,25 @@ class Watched:
         return time.monotonic() - began
 
 
-class Populated:
-    """A context manager; leaves nothing behind.
-
-    Args:
-        folder: for everything but the control plane's data.
-    """
+class Populated(StackPlace):
+    """With as many pairs as it is told to `grow`."""
 
     def __init__(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        self.control_plane = ControlPlane()
-        self.stack = Stack(self.control_plane, folder)
+        super().__init__(folder)
         self.pairs = 0
         self._like: Pair | None = None
         self._notes = folder
 
-    def __enter__(self) -> Self:
-        try:
-            self.control_plane.start()
-            self.stack.install()
-            self._notes = self.stack.add_backend(BACKEND, default=True, driver="record", parameters=RECORD)
-            with connect(self.control_plane.kubeconfig) as api:
-                client.CoreV1Api(api).create_namespace(client.V1Namespace(metadata=client.V1ObjectMeta(name=PROJECT)))
-                self.stack.start_operator(options=_QUIET)
-                self.stack.start_facade()
-                wait_for_backend(api, BACKEND)
-            self._like = live_once(self.stack, PROJECT)
-            self.pairs = 1
-            self.end("facade", "operator")
-        except BaseException:
-            self.stop()
-            raise
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
-
-    def stop(self) -> None:
-        """End everything."""
-        # The daemons are ended by an event loop of its own, and there may be one in this thread.
-        with ThreadPoolExecutor(1) as thread:
-            thread.submit(self.stack.stop).result()
-        self.control_plane.stop()
+    def _furnish(self) -> None:
+        self._notes = self.stack.add_backend(BACKEND, default=True, driver="record", parameters=RECORD)
+        with connect(self.control_plane.kubeconfig) as api:
+            client.CoreV1Api(api).create_namespace(client.V1Namespace(metadata=client.V1ObjectMeta(name=PROJECT)))
+            self.stack.start_operator(options=_QUIET)
+            self.stack.start_facade()
+            wait_for_backend(api, BACKEND)
+        self._like = live_once(self.stack, PROJECT)
+        self.pairs = 1
+        self.end("facade", "operator")
 
     def end(self, *names: str) -> None:
         """End processes, in that order, and wait for it."""
