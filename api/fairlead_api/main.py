@@ -78,7 +78,6 @@ async def serve(settings: Settings) -> None:
             http=wire.protocol(settings.transport),
             # Nothing here speaks WebSocket.
             ws="none",
-            h11_max_incomplete_event_size=wire.HEADER_LIMIT,
             ssl_context_factory=None if certificates is None else lambda _, __: certificates.context,
             lifespan="on",
             timeout_graceful_shutdown=int(settings.export_timeout + _GRACE),

@@ -20,7 +20,7 @@ _AREAS = (
     ("HTTP client and TLS", ("aiohttp/", "asyncio/sslproto.py", "ssl.py", "fairlead_kube/client.py")),
     (
         "HTTP server",
-        ("fastapi/", "starlette/", "uvicorn/", "h11/", "fairlead_api/transport/", "fairlead_api/protocol/"),
+        ("fastapi/", "starlette/", "uvicorn/", "httptools/", "fairlead_api/transport/", "fairlead_api/protocol/"),
     ),
     (
         "telemetry",

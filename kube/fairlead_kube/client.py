@@ -10,7 +10,7 @@ import json
 import os
 import ssl
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, Self, TypeVar
@@ -52,9 +52,11 @@ class KubeClient:
 
     Attributes:
         namespaces: those that this client is held to, because it has rights in no others; empty: none in particular.
+        streams_lists: whether the API server can stream lists; None until it was asked (see `fairlead_kube.watching`).
     """
 
     namespaces: tuple[str, ...] = ()
+    streams_lists: bool | None = None
 
     def __init__(
         self,
@@ -266,34 +268,20 @@ class KubeClient:
         answer: Mapping[str, Any] = await self.request("DELETE", endpoint.path(namespace, name), body=body)
         return answer
 
-    async def watch(
-        self,
-        endpoint: Endpoint[Any],
-        resource_version: str,
-        namespace: str = "",
-        *,
-        label_selector: str = "",
-        silence: float = 90.0,
-    ) -> AsyncIterator[tuple[str, Mapping[str, Any]]]:
-        """Yield `(type, object)` of each change after `resource_version`, bookmarks included, until the server ends it.
+    async def lines(self, path: str, params: Mapping[str, str], *, silence: float) -> AsyncGenerator[bytes]:
+        """Yield what a GET answers, line by line as it comes, until the server ends it.
 
         Args:
-            endpoint: what to watch.
-            resource_version: to go on from.
-            namespace: empty for all.
-            label_selector: filter by the server.
-            silence: seconds without a byte (bookmarks come every minute) after which the connection counts as dead.
+            path: of the resource.
+            params: of the query.
+            silence: seconds without a byte after which the connection counts as dead.
 
         Raises:
-            Gone: the resource version is too old; list again.
+            KubeError: the server refuses.
             Unavailable: the connection broke or fell silent.
         """
         assert self._session is not None, "use `async with` on the client"
-        params = {"watch": "1", "resourceVersion": resource_version, "allowWatchBookmarks": "true"}
-        if label_selector:
-            params["labelSelector"] = label_selector
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=silence)
-        path = endpoint.path(namespace)
         try:
             async with self._session.get(
                 path, params=params, headers=await self._headers({}), timeout=timeout
@@ -302,10 +290,7 @@ class KubeClient:
                     answer = _decode(await response.read(), response.content_type)
                     raise from_status(response.status, answer if isinstance(answer, Mapping) else None)
                 async for line in _lines(response.content):
-                    event = pydantic_core.from_json(line)
-                    if event["type"] == "ERROR":
-                        raise from_status(int(event["object"].get("code", 500)), event["object"])
-                    yield event["type"], event["object"]
+                    yield line
         except (aiohttp.ClientError, TimeoutError, ConnectionError, asyncio.IncompleteReadError) as error:
             raise Unavailable(0, "Unavailable", f"watch {path}: {error or type(error).__name__}") from error
 

@@ -10,6 +10,7 @@ from fairlead_kube.client import KubeClient
 from fairlead_kube.endpoints import Endpoint
 from fairlead_kube.errors import Forbidden, Gone, KubeError
 from fairlead_kube.store import Store, version_of
+from fairlead_kube.watching import read_all, watch
 
 R = TypeVar("R", bound=Resource[Any, Any])
 
@@ -51,7 +52,7 @@ class Reflector(Generic[R]):
             try:
                 if not version:
                     version = await self._list()
-                changes = self._client.watch(self._endpoint, version, self._namespace, label_selector=self._selector)
+                changes = watch(self._client, self._endpoint, version, self._namespace, label_selector=self._selector)
                 async for kind, body in changes:
                     version = body["metadata"]["resourceVersion"]
                     self._heard = time.monotonic()
@@ -72,8 +73,12 @@ class Reflector(Generic[R]):
 
     async def _list(self) -> str:
         with self._store.listing():
-            listing = await self._client.list(
-                self._endpoint, self._namespace, label_selector=self._selector, known=self._store.in_version
+            listing = await read_all(
+                self._client,
+                self._endpoint,
+                self._namespace,
+                label_selector=self._selector,
+                known=self._store.in_version,
             )
             await self._store.replace(listing.items, listing.resource_version, among=self._mirrors)
         self._heard = time.monotonic()

@@ -72,7 +72,7 @@ def make_settings(shard: Shard) -> kopf.OperatorSettings:
     # kopf has a task for each object it has just told of. At the start that is every object, and their ends pile up.
     settings.queueing.idle_timeout = 0.05
     settings.watching.reconnect_backoff = 0.2
-    # kopf takes in all of a chunk without a turn for anybody else.
+    # For an API server that cannot stream its lists. kopf takes in all of a chunk without a turn for anybody else.
     settings.watching.chunk_size = 100
     settings.process.ultimate_exiting_timeout = 30
     if shard.selector:
@@ -90,7 +90,8 @@ def make_registry(runtime: Runtime) -> kopf.OperatorRegistry:
         return log_in(**kwargs)
 
     @kopf.on.startup(registry=registry)
-    async def start(**_: Any) -> None:
+    async def start(settings: kopf.OperatorSettings, **_: Any) -> None:
+        settings.watching.initial_streaming = await runtime.reach()
         await runtime.start()
 
     @kopf.on.cleanup(registry=registry)

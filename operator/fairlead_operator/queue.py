@@ -63,8 +63,9 @@ class WorkQueue(Generic[K]):
     @property
     def oldest(self) -> float:
         """Seconds that the longest-waiting key has waited."""
-        now = time.monotonic()
-        return max((now - since for _, since in self._queued.values()), default=0.0)
+        # A key keeps its place, and its time, when its priority changes.
+        first = next(iter(self._queued.values()), None)
+        return 0.0 if first is None else time.monotonic() - first[1]
 
     def failures(self, key: K) -> int:
         """How many passes over this key failed in a row."""

@@ -14,11 +14,11 @@ from typing import Any
 from fairlead_crds.kinds import Attachment, Backend, NodeConnector, Resource, Volume
 from fairlead_crds.names import CONTROLLER_LEASE, backend_lease
 from fairlead_kube.client import KubeClient
-from fairlead_kube.endpoints import BACKENDS
 from fairlead_kube.errors import KubeError
 from fairlead_kube.node import Node
 from fairlead_kube.store import Change, version_of
 from fairlead_kube.turns import in_turns
+from fairlead_kube.watching import streams_lists
 from fairlead_operator.core.placement import place_attachment, place_volume
 from fairlead_operator.drivers.measured import MeasuredDriver
 from fairlead_operator.events import Recorder
@@ -66,12 +66,20 @@ class Runtime:
         self._changes = asyncio.Event()
         self._reroute = asyncio.Event()
         self._tasks: tuple[asyncio.Task[None], ...] = ()
-        self._reached = False
         self.view.backends.listen(self._on_backend)
         self.view.volumes.listen(self._on_volume)
         self.view.attachments.listen(self._on_attachment)
         self.view.connectors.listen(self._on_node)
         self.view.nodes.listen(self._on_node)
+
+    async def reach(self) -> bool:
+        """Wait for the API server's first answer; return whether it streams lists."""
+        while True:
+            try:
+                return await streams_lists(self._client)
+            except KubeError as error:
+                _log.warning("API server: %s", error)
+                await asyncio.sleep(_REACH_AGAIN)
 
     async def start(self) -> None:
         """Begin to campaign for what the settings allow."""
@@ -107,8 +115,8 @@ class Runtime:
 
     @property
     def started(self) -> bool:
-        """Whether it campaigns, and the API server has answered it once."""
-        return bool(self._tasks) and self._reached
+        """Whether it campaigns."""
+        return bool(self._tasks)
 
     @property
     def ended(self) -> bool:
@@ -144,17 +152,7 @@ class Runtime:
     # --- which Backends ----------------------------------------------------------------------------------------------
 
     async def _verify_watches(self) -> None:
-        """Ask the API server when a watch seems to owe something: it may be gone, and what is not is learnt by this.
-
-        Before that, ask it for the first time, once: an operator that may serve nothing yet asks nobody else.
-        """
-        while not self._reached:
-            try:
-                await self._client.list(BACKENDS)
-                self._reached = True
-            except KubeError as error:
-                _log.warning("list: %s", error)
-                await asyncio.sleep(_REACH_AGAIN)
+        """Ask the API server when a watch seems to owe something: it may be gone, and what is not is learnt by this."""
         while True:
             await asyncio.sleep(_LOOK_EVERY)
             if max(self.view.watch.lags.values(), default=0.0) > _LOOK_EVERY:

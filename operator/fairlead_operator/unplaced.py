@@ -70,7 +70,12 @@ class UnplacedController:
         self._look.clear()
         while True:
             try:
-                await self._view.relist(self._client)
+                if self._view.shard.unlabelled:
+                    await self._view.relist(self._client)
+                else:
+                    # The watch brings the rest. What is decided on too old a view is refused by compare-and-swap, and
+                    # that a Volume is missing is asked for live; but without the Backends nothing would have a place.
+                    await self._view.relist_backends(self._client)
                 return
             except KubeError as error:
                 _log.warning("controller: list: %s", error)

@@ -9,6 +9,7 @@ from fairlead_kube.endpoints import ATTACHMENTS, BACKENDS, NODE_CONNECTORS, NODE
 from fairlead_kube.errors import NotFound
 from fairlead_kube.node import Node
 from fairlead_kube.store import Change, Store, version_of
+from fairlead_kube.watching import read_all
 from fairlead_operator.shard import Shard, backend_label, strays
 from fairlead_operator.watch_check import WatchCheck
 
@@ -124,11 +125,15 @@ class View:
 
     async def relist(self, client: KubeClient) -> None:
         """Read everything live and take it as the truth: what a broken watch never told is repaired here."""
-        await self._relist(client, BACKENDS, self.backends)
+        await self.relist_backends(client)
         await self._relist(client, NODE_CONNECTORS, self.connectors)
         await self._relist(client, NODES, self.nodes)
         await self._relist_shard(client, VOLUMES, self.volumes)
         await self._relist_shard(client, ATTACHMENTS, self.attachments)
+
+    async def relist_backends(self, client: KubeClient) -> None:
+        """Read the Backends live and take them as the truth."""
+        await self._relist(client, BACKENDS, self.backends)
 
     async def _relist_shard(self, client: KubeClient, endpoint: Endpoint[R], store: Store[R]) -> None:
         if not self.shard.unlabelled:
@@ -150,7 +155,7 @@ class View:
         among: Callable[[R], bool] = lambda _: True,
     ) -> None:
         with store.listing():
-            listing = await client.list(endpoint, label_selector=selector, known=store.in_version)
+            listing = await read_all(client, endpoint, label_selector=selector, known=store.in_version)
             await store.replace(listing.items, listing.resource_version, among=among)
         await self.watch.listed(listing.items)
 

@@ -12,8 +12,10 @@ from prometheus_client import Gauge, Histogram
 _EVERY: Final = 0.01
 """Seconds between two looks. A stall is seen up to this much shorter than it was."""
 
-_YOUNG: Final = 20_000
-"""Objects made, less those freed, between two small collections. Python's 700 are for programs that keep little."""
+_THRESHOLDS: Final = (10_000, 5, 2)
+"""Objects made, less those freed, between two small collections; how many of those to a middle one; and of those to a
+full one. Python's (700, 10, 10) are for programs that keep little. A full one looks through what was made since the one
+before, here some 100,000 objects: with 10 and 10 it would be a million, and half a second while a long list comes in."""
 
 _LONG_COLLECTION: Final = 0.02
 """Seconds that one full garbage collection may take before what survived it is left out of the next."""
@@ -38,7 +40,7 @@ async def watched_loop() -> AsyncIterator[None]:
     task = asyncio.create_task(_measure())
     collections, thresholds = _Collections(), gc.get_threshold()
     gc.callbacks.append(collections)
-    gc.set_threshold(_YOUNG, *thresholds[1:])
+    gc.set_threshold(*_THRESHOLDS)
     try:
         yield
     finally:

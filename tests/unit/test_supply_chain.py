@@ -35,7 +35,7 @@ def test_every_locked_distribution_has_hashes() -> None:
 
 def test_the_bill_of_materials_has_all_that_is_needed_to_run_and_no_tools() -> None:
     names = {component["name"] for component in document()["components"]}
-    assert {"kopf", "fastapi", "uvicorn", "aiohttp", "pydantic-core", "h11"} <= names
+    assert {"kopf", "fastapi", "uvicorn", "aiohttp", "pydantic-core", "httptools"} <= names
     assert not {"pytest", "ruff", "mypy"} & names
     assert names == runtime(installed())
     for component in document()["components"]:

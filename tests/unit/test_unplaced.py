@@ -25,6 +25,8 @@ AWAY = Unavailable(0, "Unavailable", "connection refused")
 class RefusingClient(KubeClient):
     """The real client, on a simulated API server that refuses some requests first."""
 
+    streams_lists = False
+
     def __init__(self, server: ApiServer, refusals: dict[tuple[str, str], list[KubeError]]) -> None:
         self._server = server
         self._refusals = refusals
@@ -48,6 +50,7 @@ def test_a_refresh_that_fails_is_one_warning_and_is_tried_again(
 
     async def serve_until_told() -> None:
         view = View()
+        view.take(server.find("attachments", "lost"))
         controller = UnplacedController(client, view, Writer(client, view), Settings())
         serving = asyncio.create_task(controller.run(Tenure("controller", "1")))
         await view.attachments.wait("lost", "n", lambda a: a is not None and bool(a.status.conditions))

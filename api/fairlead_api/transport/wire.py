@@ -10,8 +10,7 @@ import uuid
 from collections import Counter
 from typing import Any, Final
 
-import h11
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from fairlead_api.protocol.body import JSON
 from fairlead_api.protocol.envelope import below_api
@@ -37,15 +36,21 @@ def quieten() -> None:
     logging.getLogger("uvicorn.error").addFilter(lambda record: record.getMessage() not in _SAID_BETTER_HERE)
 
 
-def protocol(options: TransportOptions) -> type[H11Protocol]:
+def protocol(options: TransportOptions) -> type[HttpToolsProtocol]:
     """Return the protocol class of a server with these limits."""
     open_from: Counter[str] = Counter()
 
-    class Wire(H11Protocol):
+    class Wire(HttpToolsProtocol):
         """One connection."""
 
         _deadline: asyncio.TimerHandle | None = None
         _address = ""
+        _arriving = True
+        """Whether a request is on its way in, as the first is from the beginning."""
+        _heading = True
+        """Whether that request's headers are not whole yet."""
+        _head = 0
+        """Bytes that have come meanwhile, without those that came together with an earlier request's."""
 
         def connection_made(self, transport: Any) -> None:
             super().connection_made(transport)
@@ -69,7 +74,38 @@ def protocol(options: TransportOptions) -> type[H11Protocol]:
         def data_received(self, data: bytes) -> None:
             if self.transport.is_closing():
                 return
+            heading = self._heading
             super().data_received(data)
+            if heading and self._heading:
+                self._head += len(data)
+                if self._head > HEADER_LIMIT and not self.transport.is_closing():
+                    self.send_400_response("headers too long")
+            self._watch()
+
+        def on_message_begin(self) -> None:
+            super().on_message_begin()
+            self._arriving = self._heading = True
+            self._head = 0
+
+        def on_headers_complete(self) -> None:
+            # What is raised here is answered like what the parser refuses.
+            if (
+                not _is_plain(self.headers, self.parser.get_http_version())
+                or _length(self.url, self.headers) > HEADER_LIMIT
+            ):
+                raise ValueError
+            self._heading = False
+            super().on_headers_complete()
+            if self.parser.should_upgrade():
+                # The parser takes what follows for the other protocol.
+                self.cycle.keep_alive = False
+
+        def on_message_complete(self) -> None:
+            self._arriving = False
+            super().on_message_complete()
+
+        def on_response_complete(self) -> None:
+            super().on_response_complete()
             self._watch()
 
         def send_400_response(self, msg: str) -> None:
@@ -77,12 +113,9 @@ def protocol(options: TransportOptions) -> type[H11Protocol]:
             self._refuse(400, "Bad Request", "The server could not read the request.")
 
         def _watch(self) -> None:
-            """Keep a deadline running exactly while a request is arriving."""
-            state = self.conn.their_state
-            arriving = state is h11.SEND_BODY or (
-                state is h11.IDLE and (self.cycle is None or bool(self.conn.trailing_data[0]))
-            )
-            if not arriving:
+            """Keep a deadline running exactly while a request is arriving, and not behind one that is being served."""
+            served = self.cycle is not None and not self.cycle.response_complete and not self.cycle.more_body
+            if not self._arriving or served or self.pipeline:
                 self._stop_watching()
             elif self._deadline is None and not self.transport.is_closing():
                 self._deadline = self.loop.call_later(options.request_seconds, self._too_slow)
@@ -116,9 +149,21 @@ def protocol(options: TransportOptions) -> type[H11Protocol]:
                 (b"x-openstack-request-id", request_id.encode()),
                 *self.server_state.default_headers,
             ]
-            # Written without h11, which has given up on this connection, or may have.
+            # Written past uvicorn, which has given up on this connection, or may have.
             lines = [f"HTTP/1.1 {status} {title}".encode(), *(name + b": " + value for name, value in headers)]
             self.transport.write(b"\r\n".join(lines) + b"\r\n\r\n" + content)
             self.transport.close()
 
     return Wire
+
+
+def _is_plain(headers: list[tuple[bytes, bytes]], version: str) -> bool:
+    """Whether there is one host (HTTP/1.0 needs none), and no coding of the body but chunks."""
+    hosts = sum(name == b"host" for name, _ in headers)
+    return (hosts == 1 or (hosts == 0 and version == "1.0")) and all(
+        value.lower() == b"chunked" for name, value in headers if name == b"transfer-encoding"
+    )
+
+
+def _length(url: bytes, headers: list[tuple[bytes, bytes]]) -> int:
+    return len(url) + sum(len(name) + len(value) for name, value in headers)

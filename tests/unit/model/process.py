@@ -30,7 +30,9 @@ class ProcessLoop(VirtualTimeLoop):
 
 
 class SimulatedClient(KubeClient):
-    """The real client over messages instead of HTTP."""
+    """The real client over messages instead of HTTP. A list is one message, so it comes as a page."""
+
+    streams_lists = False
 
     def __init__(self, server: ApiServer) -> None:
         self._server = server

@@ -1,0 +1,112 @@
+"""Watches, and lists that come as the beginning of one.
+
+A streamed list (KEP-3157) comes from the API server's watch cache, object by object, and is as fresh as a read from a
+quorum of etcd. A list in pages of very many objects costs the API server several times that.
+"""
+
+import contextlib
+from collections.abc import AsyncGenerator, Mapping
+from typing import Any, Final, TypeVar
+
+import pydantic_core
+
+from fairlead_kube.client import Known, KubeClient, Listing
+from fairlead_kube.endpoints import BACKENDS, Endpoint
+from fairlead_kube.errors import Invalid, Unavailable, from_status
+
+T = TypeVar("T")
+
+Event = tuple[str, Mapping[str, Any]]
+"""Type (ADDED, MODIFIED, DELETED, BOOKMARK) and object."""
+
+_SILENCE: Final = 90.0
+"""Seconds without a byte after which a watch counts as dead; bookmarks come every minute."""
+
+_INITIAL_END: Final = "k8s.io/initial-events-end"
+_BOOKMARKS: Final = {"watch": "1", "allowWatchBookmarks": "true"}
+_INITIAL_EVENTS: Final = {**_BOOKMARKS, "sendInitialEvents": "true", "resourceVersionMatch": "NotOlderThan"}
+
+
+async def watch(
+    client: KubeClient, endpoint: Endpoint[Any], resource_version: str, namespace: str = "", *, label_selector: str = ""
+) -> AsyncGenerator[Event]:
+    """Yield each change after `resource_version`, bookmarks included, until the server ends it.
+
+    Args:
+        client: to ask with.
+        endpoint: what to watch.
+        resource_version: to go on from.
+        namespace: empty for all.
+        label_selector: filter by the server.
+
+    Raises:
+        Gone: the resource version is too old; list again.
+        Unavailable: the connection broke or fell silent.
+    """
+    params = {**_BOOKMARKS, "resourceVersion": resource_version}
+    async with contextlib.aclosing(_events(client, endpoint, namespace, params, label_selector)) as events:
+        async for event in events:
+            yield event
+
+
+async def read_all(
+    client: KubeClient,
+    endpoint: Endpoint[T],
+    namespace: str = "",
+    *,
+    label_selector: str = "",
+    known: Known[T] = lambda _: None,
+) -> Listing[T]:
+    """Read all objects as of one moment, no earlier than this call: `KubeClient.list` for what may be very many.
+
+    They are streamed where the API server can do that (by default since Kubernetes 1.34), and listed in pages elsewhere
+    and for a client that is held to namespaces.
+    """
+    if not (endpoint.namespaced and client.namespaces) and await streams_lists(client):
+        return await _streamed(client, endpoint, namespace, label_selector, known)
+    return await client.list(endpoint, namespace, label_selector=label_selector, known=known)
+
+
+async def streams_lists(client: KubeClient) -> bool:
+    """Whether the API server can stream lists; asked once."""
+    if client.streams_lists is None:
+        try:
+            # The first event is enough; without any object it is a bookmark.
+            async with contextlib.aclosing(_events(client, BACKENDS, "", _INITIAL_EVENTS, "")) as events:
+                await anext(events, None)
+            client.streams_lists = True
+        except Invalid:
+            client.streams_lists = False
+    return client.streams_lists
+
+
+async def _streamed(
+    client: KubeClient, endpoint: Endpoint[T], namespace: str, label_selector: str, known: Known[T]
+) -> Listing[T]:
+    items: dict[tuple[str, str], T] = {}
+    async with contextlib.aclosing(_events(client, endpoint, namespace, _INITIAL_EVENTS, label_selector)) as events:
+        async for kind, body in events:
+            meta = body["metadata"]
+            if kind == "BOOKMARK" and meta.get("annotations", {}).get(_INITIAL_END) == "true":
+                return Listing(tuple(items.values()), meta["resourceVersion"])
+            if kind != "BOOKMARK":
+                # What changes meanwhile comes too, before the end.
+                key = meta.get("namespace", ""), meta["name"]
+                items.pop(key, None)
+                if kind != "DELETED":
+                    items[key] = known(body) or endpoint.parse(body)
+    raise Unavailable(0, "Unavailable", f"list {endpoint.path(namespace)}: it ended before it was whole")
+
+
+async def _events(
+    client: KubeClient, endpoint: Endpoint[Any], namespace: str, params: Mapping[str, str], label_selector: str
+) -> AsyncGenerator[Event]:
+    more = {"labelSelector": label_selector} if label_selector else {}
+    async with contextlib.aclosing(
+        client.lines(endpoint.path(namespace), {**params, **more}, silence=_SILENCE)
+    ) as lines:
+        async for line in lines:
+            event = pydantic_core.from_json(line)
+            if event["type"] == "ERROR":
+                raise from_status(int(event["object"].get("code", 500)), event["object"])
+            yield event["type"], event["object"]
