@@ -24,6 +24,8 @@ UNSEEN: Mapping[str, Mapping[Right, str]] = {
 }
 """Rights that no audit log shows in use, each with its reason."""
 
+_PAGES = "an API server that does not stream its lists is asked for pages"
+
 RARE: Mapping[str, Mapping[Right, str]] = {
     names.OPERATOR_ACCOUNT: {
         ("get", "backends"): "a lost race is set right by a live read",
@@ -34,11 +36,13 @@ RARE: Mapping[str, Mapping[Right, str]] = {
         ("delete", "secrets"): "of an Attachment that wants none any more; else the garbage collector does it",
         ("delete", "attachments"): "of what ends by itself: a refused Attachment, a reservation past its time",
         ("create", "events"): "abnormal transitions only",
+        **{("list", kind): _PAGES for kind in ("backends", "volumes", "attachments", "nodeconnectors", "nodes")},
     },
     names.FACADE_ACCOUNT: {
         ("get", "volumes"): "a miss in the cache is confirmed by a live read",
         ("get", "attachments"): "a miss in the cache is confirmed by a live read",
         ("get", "namespaces"): "a miss in the cache is confirmed by a live read",
+        **{("list", kind): _PAGES for kind in ("backends", "volumes", "attachments", "namespaces")},
     },
 }
 """Rights for what does not happen every day, each with its occasion. The integration tests bring about all of them."""

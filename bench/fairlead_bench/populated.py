@@ -58,6 +58,12 @@ class Watched:
         objects = 'fairlead_cache_objects{resource="%s"}'
         return min(self.metric(objects % kind) for kind in ("volumes", "attachments"))
 
+    @property
+    def told(self) -> float:
+        """Attachments of which its watch has told, once it has of as many Volumes; an operator's."""
+        events = 'fairlead_watch_events_total{resource="%s"}'
+        return min(self.metric(events % kind) for kind in ("volumes", "attachments"))
+
     def until(self, what: str, holds: Callable[[], bool]) -> float:
         """Wait for a condition; return the seconds that it took.
 
@@ -113,7 +119,8 @@ class Populated(StackPlace):
     def facade(self, name: str) -> Watched:
         """Start a facade and wait until it serves."""
         port = free_port("127.0.0.1")
-        options = ("--metrics-port", str(port))
+        # A takeover over very many may last longer than a caller's usual patience.
+        options = ("--metrics-port", str(port), "--export-timeout", f"{_PATIENCE:.0f}")
         return Watched(self.stack.start_facade(name, options=options, patience=_PATIENCE), port)
 
     def store_bytes(self) -> int:

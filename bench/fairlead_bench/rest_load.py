@@ -17,7 +17,7 @@ R = TypeVar("R")
 
 PROJECT = "bench"
 _MICROVERSION = "volume 3.70"
-_PATIENCE = 120.0
+_PATIENCE = 300.0
 _PAUSE = 0.05
 _IDLE = 2.0
 """Seconds after which an unused connection is given up: before the server does, whose end might cross a request."""

@@ -13,7 +13,11 @@ from pydantic import BaseModel
 M = TypeVar("M", bound=BaseModel)
 
 _EMPTY: Final[dict[str, Any]] = {}
+_NO_OFFSET: Final = UTC.utcoffset(None)
+_as_they_are: set[type] = {str, int, bool, type(None)}
+"""Types whose values are kept as they are; more are added as they are met."""
 _fields_sets: dict[frozenset[str], set[str]] = {}
+_set: Final = object.__setattr__
 
 
 def compact(model: M) -> M:
@@ -25,27 +29,29 @@ def _model(model: M, times: dict[datetime, datetime]) -> M:
     fresh = model.__class__.__new__(model.__class__)
     # One by one and never through __dict__: only so do instances of a class share the dictionary of their names.
     for name, value in model.__dict__.items():
-        object.__setattr__(fresh, name, _value(value, times))
+        _set(fresh, name, value if value.__class__ in _as_they_are else _value(value, times))
     given = frozenset(model.__pydantic_fields_set__)
-    object.__setattr__(fresh, "__pydantic_fields_set__", _fields_sets.setdefault(given, set(given)))
-    object.__setattr__(fresh, "__pydantic_extra__", None)
-    object.__setattr__(fresh, "__pydantic_private__", None)
+    fields = _fields_sets.get(given)
+    if fields is None:
+        fields = _fields_sets[given] = set(given)
+    _set(fresh, "__pydantic_fields_set__", fields)
+    _set(fresh, "__pydantic_extra__", None)
+    _set(fresh, "__pydantic_private__", None)
     return fresh
 
 
 def _value(value: Any, times: dict[datetime, datetime]) -> Any:
-    kind = type(value)
-    if kind is datetime:
+    if isinstance(value, BaseModel):
+        return _model(value, times)
+    if value.__class__ is datetime:
         known = times.get(value)
         if known is None:
             # pydantic makes a time zone for each time.
             known = times[value] = value.replace(tzinfo=UTC) if value.utcoffset() == _NO_OFFSET else value
         return known
-    if kind is tuple:
-        return tuple([_value(item, times) for item in value])
-    if kind is dict:
+    if value.__class__ is tuple:
+        return tuple([item if item.__class__ in _as_they_are else _value(item, times) for item in value])
+    if value.__class__ is dict:
         return value or _EMPTY
-    return _model(value, times) if isinstance(value, BaseModel) else value
-
-
-_NO_OFFSET: Final = UTC.utcoffset(None)
+    _as_they_are.add(value.__class__)
+    return value

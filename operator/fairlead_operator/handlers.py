@@ -49,6 +49,27 @@ class NothingToCompare(kopf.DiffBaseStorage):
         """Write nothing."""
 
 
+class NothingInProgress(kopf.ProgressStorage):
+    """kopf keeps in objects how far its handlers are, and looks for that at each event. Ours are done at once."""
+
+    def fetch(self, **_: Any) -> Any:
+        """Know nothing."""
+        return None
+
+    def store(self, **_: Any) -> None:
+        """Write nothing."""
+
+    def purge(self, **_: Any) -> None:
+        """Have nothing to remove."""
+
+    def touch(self, **_: Any) -> None:
+        """Write nothing."""
+
+    def clear(self, *, essence: Any) -> Any:
+        """Have put nothing in."""
+        return essence
+
+
 class NothingToRemember(ResourceMemories):
     """kopf remembers some kilobytes of each object for handlers other than ours; with very many that is most of it."""
 
@@ -62,6 +83,7 @@ def make_settings(shard: Shard) -> kopf.OperatorSettings:
     settings = kopf.OperatorSettings()
     settings.persistence.finalizer = NEVER_USED_FINALIZER
     settings.persistence.diffbase_storage = NothingToCompare()
+    settings.persistence.progress_storage = NothingInProgress()
     settings.posting.enabled = False
     settings.peering.standalone = True
     settings.scanning.disabled = True

@@ -10,12 +10,13 @@ import asyncio
 import concurrent.futures
 import contextlib
 import logging
+import sys
 import threading
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 from fairlead_kube.client import KubeClient
 from fairlead_kube.endpoints import LEASES
@@ -23,6 +24,12 @@ from fairlead_kube.errors import AlreadyExists, Conflict, KubeError, NotFound
 from fairlead_operator.faultpoints import faultpoint
 
 _log = logging.getLogger(__name__)
+
+_SWITCH_INTERVAL: Final = 20e-6
+"""Seconds that a thread waits for its turn before it demands one. An event loop with much to do lets go of the
+interpreter for some microseconds at each look for news, and each time that ends the wait of Python's 5 ms without a
+turn. A renewal needs some thirty turns, and took up to twelve seconds beside a takeover of 100,000 pairs on two busy
+processors; with this it takes milliseconds, and whoever works gets as much done (`make bench BENCH_ARGS=scale`)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,6 +122,7 @@ class Election:
     async def start(self) -> None:
         """Begin to campaign."""
         self._main = asyncio.get_running_loop()
+        sys.setswitchinterval(_SWITCH_INTERVAL)
         self._thread = threading.Thread(target=self._run, name=f"lease {self._lease}", daemon=True)
         self._thread.start()
 

@@ -19,7 +19,6 @@ from fairlead_kube.node import Node
 from fairlead_kube.store import Change, version_of
 from fairlead_kube.turns import in_turns
 from fairlead_kube.watching import streams_lists
-from fairlead_operator.core.placement import place_attachment, place_volume
 from fairlead_operator.drivers.measured import MeasuredDriver
 from fairlead_operator.events import Recorder
 from fairlead_operator.lease import Election
@@ -245,16 +244,10 @@ class Runtime:
             self._enqueue(attachment, Priority.CHANGE)
 
     def _enqueue(self, item: Volume | Attachment, priority: Priority) -> None:
-        backends = self.view.backends_by_name()
-        if isinstance(item, Volume):
-            place = place_volume(item, backends)
-        else:
-            volume = self.view.volumes.get(item.spec.volume_name, item.metadata.namespace)
-            place = place_attachment(item, volume, backends)
-        key = key_of(item)
+        place, key = self.view.place(item), key_of(item)
         if isinstance(place, str):
             self._to_worker(place, key, priority)
-        if not isinstance(place, str) or backends[place].status.selective:
+        if self.view.concerns_controller(place):
             self._controller.enqueue(key, priority)
 
     def _to_worker(self, backend: str, key: Key, priority: Priority) -> None:

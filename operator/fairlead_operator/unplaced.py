@@ -82,10 +82,13 @@ class UnplacedController:
                 await asyncio.sleep(0.5)
 
     async def _resync(self, queue: WorkQueue[Key]) -> None:
-        """Look at everything now, and, with a part of the objects only, at what no watch tells of now and then."""
+        """Look at what may be ours, now; with a part of the objects only, now and then: no watch tells of it."""
         while True:
-            async for key in in_turns(self._view.everything()):
-                queue.add(key, Priority.RESYNC)
+            everything: list[Backend | Volume | Attachment] = [*self._view.backends]
+            everything += [*self._view.volumes, *self._view.attachments]
+            async for item in in_turns(everything):
+                if isinstance(item, Backend) or self._view.concerns_controller(self._view.place(item)):
+                    queue.add(key_of(item), Priority.RESYNC)
             if not self._view.shard.unlabelled:
                 return
             with contextlib.suppress(TimeoutError):

@@ -1,6 +1,6 @@
 """The operator's copy of the cluster: one store per kind and the indexes that reconciling needs."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Literal, NamedTuple, TypeVar
 
 from fairlead_crds.kinds import Attachment, Backend, NodeConnector, Resource, Volume
@@ -10,6 +10,7 @@ from fairlead_kube.errors import NotFound
 from fairlead_kube.node import Node
 from fairlead_kube.store import Change, Store, version_of
 from fairlead_kube.watching import read_all
+from fairlead_operator.core.placement import Unplaced, place_attachment, place_volume
 from fairlead_operator.shard import Shard, backend_label, strays
 from fairlead_operator.watch_check import WatchCheck
 
@@ -81,14 +82,22 @@ class View:
         """How many objects of each resource are known."""
         return {model.plural: len(store) for model, store in self._stores.items()}
 
-    def everything(self) -> Iterator[Key]:
-        """Yield the key of everything that can be reconciled."""
-        for backend in self.backends:
-            yield key_of(backend)
-        for volume in self.volumes:
-            yield key_of(volume)
-        for attachment in self.attachments:
-            yield key_of(attachment)
+    def place(self, item: Volume | Attachment) -> str | Unplaced:
+        """Return the name of the Backend in charge of an object, as far as is known."""
+        backends = self.backends_by_name()
+        if isinstance(item, Volume):
+            return place_volume(item, backends)
+        volume = self.volumes.get(item.spec.volume_name, item.metadata.namespace)
+        return place_attachment(item, volume, backends)
+
+    def concerns_controller(self, place: str | Unplaced) -> bool:
+        """Whether the controller has something to do for what has that place: say why there is none, or label it."""
+        return not isinstance(place, str) or self.backends_by_name()[place].status.selective
+
+    @property
+    def is_told(self) -> bool:
+        """Whether the watch has told of as many Volumes and Attachments as there are: its first list is over."""
+        return all(self.watch.told_of(kind.plural) >= len(self._stores[kind]) for kind in (Volume, Attachment))
 
     def store_of(self, kind: type[R]) -> Store[R]:
         """Return the store of a kind."""

@@ -11,7 +11,6 @@ from fairlead_crds.kinds import Attachment, Backend, BackendStatus, Capacity, Un
 from fairlead_kube.client import KubeClient
 from fairlead_kube.endpoints import ATTACHMENTS, VOLUMES
 from fairlead_kube.errors import Conflict, KubeError, NotFound
-from fairlead_kube.turns import in_turns
 from fairlead_operator.attachments import AttachmentReconciler
 from fairlead_operator.core import status
 from fairlead_operator.drivers.base import Driver, DriverError, DriverUnavailable, Fenced, Stats
@@ -20,14 +19,16 @@ from fairlead_operator.faultpoints import faultpoint
 from fairlead_operator.keys import backend_keys
 from fairlead_operator.lease import LostLease, Tenure
 from fairlead_operator.queue import Again, Priority, WorkQueue
+from fairlead_operator.resync import enqueue_all
 from fairlead_operator.settings import Settings
 from fairlead_operator.shard import Shard, backend_label
 from fairlead_operator.sweep import Sweeper
 from fairlead_operator.tenure import EFFECT_TIMEOUT, Service
 from fairlead_operator.trail import a_pass
-from fairlead_operator.view import Key, View, key_of
+from fairlead_operator.view import Key, View
 from fairlead_operator.volumes import VolumeReconciler
 from fairlead_operator.writes import Writer
+from fairlead_telemetry.event_loop import look_at_everything_again
 
 _log = logging.getLogger(__name__)
 
@@ -37,6 +38,9 @@ _PULSE = 0.2
 _CHECK_EVERY = 5.0
 _SWEEP_PAUSE = 20.0
 """Durations of a sweep, lists included, that pass before the next: of very many objects it takes a while each time."""
+
+_WATCH_PATIENCE = 5.0
+"""Durations of a comparison that the watch may take for its first list before everything is looked at all the same."""
 
 _LEASE_PAUSE = 0.5
 _START_AGAIN = 2.0
@@ -67,6 +71,7 @@ class BackendWorker:
         self._recorder = recorder
         self._settings = settings
         self.service: Service | None = None
+        self._compared_in = 0.0
         self._sweeper = Sweeper(backend=backend, client=client, view=view)
 
     def enqueue(self, key: Key, priority: Priority) -> None:
@@ -131,6 +136,7 @@ class BackendWorker:
         finally:
             self.service = None
             await driver.stop()
+            look_at_everything_again()
 
     async def _keys(self) -> KeyRing:
         while True:
@@ -146,7 +152,9 @@ class BackendWorker:
         """Fence earlier holders, learn what is, clear what nobody owns. Only then may anything be decided."""
         await faultpoint("takeover.before-fence")
         service.unready = await self._bring_up(service)
+        loop = asyncio.get_running_loop()
         while True:
+            began = loop.time()
             try:
                 await self._view.relist(self._client)
                 break
@@ -158,6 +166,7 @@ class BackendWorker:
                 await self._sweeper.sweep(service)
             except (DriverError, TimeoutError) as error:
                 service.unready = str(error) or f"no answer within {EFFECT_TIMEOUT:.0f} s"
+        self._compared_in = loop.time() - began
 
     async def _bring_up(self, service: Service) -> str | None:
         """Begin our epoch; return why the backend cannot be used (None: it can)."""
@@ -173,9 +182,7 @@ class BackendWorker:
 
     async def _enqueue_all(self, service: Service) -> None:
         service.queue.add(Key("Backend", "", self.backend), Priority.CHANGE)
-        everything: list[Volume | Attachment] = [*self._view.volumes, *self._view.attachments]
-        async for item in in_turns(everything):
-            service.queue.add(key_of(item), Priority.DETACH if item.deleting else Priority.RESYNC)
+        await enqueue_all(service.queue, self._view, patience=_WATCH_PATIENCE * self._compared_in)
 
     # --- staying in charge -------------------------------------------------------------------------------------------
 
@@ -184,7 +191,7 @@ class BackendWorker:
         loop = asyncio.get_running_loop()
         generation = service.driver.generation
         checked = swept = loop.time()
-        failures, took = 0, 0.0
+        failures = 0
         while True:
             await asyncio.sleep(_PULSE)
             now = loop.time()
@@ -198,12 +205,12 @@ class BackendWorker:
                     latest = service.driver.generation
                     await self._sweeper.sweep(service)
                     generation, swept = latest, loop.time()
-                elif now - swept >= max(self._settings.sweep_interval, _SWEEP_PAUSE * took):
+                elif now - swept >= max(self._settings.sweep_interval, _SWEEP_PAUSE * self._compared_in):
                     await self._view.relist(self._client)
                     await self._look_for_keys(service)
                     await self._sweeper.sweep(service)
                     swept = loop.time()
-                    took = swept - now
+                    self._compared_in = swept - now
                 elif now - checked >= _CHECK_EVERY:
                     checked = now
                     await service.driver.check()

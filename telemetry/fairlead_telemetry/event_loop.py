@@ -14,8 +14,8 @@ _EVERY: Final = 0.01
 
 _THRESHOLDS: Final = (10_000, 5, 2)
 """Objects made, less those freed, between two small collections; how many of those to a middle one; and of those to a
-full one. Python's (700, 10, 10) are for programs that keep little. A full one looks through what was made since the one
-before, here some 100,000 objects: with 10 and 10 it would be a million, and half a second while a long list comes in."""
+full one. Python's (700, 10, 10) are for programs that keep little. A full one looks through what was made since the
+last, here some 100,000 objects: with 10 and 10 it would be a million, and half a second while a long list comes in."""
 
 _LONG_COLLECTION: Final = 0.02
 """Seconds that one full garbage collection may take before what survived it is left out of the next."""
@@ -50,6 +50,11 @@ async def watched_loop() -> AsyncIterator[None]:
         await asyncio.gather(task, return_exceptions=True)
 
 
+def look_at_everything_again() -> None:
+    """Have the next full collection look through what was left out, too: a large part of it may be garbage now."""
+    gc.unfreeze()
+
+
 async def _measure() -> None:
     longest = busiest = 0.0
     while True:
@@ -70,7 +75,7 @@ class _Collections:
 
     Mirrored resources are millions of Python objects that live until their resource changes and form no cycles, so
     looking through them again and again frees nothing and stops the loop each time. Counting references still frees
-    them. A cycle among what was taken out is never freed; that needs a long collection to happen while it is in use.
+    them. A cycle among what was taken out is not freed before `look_at_everything_again`.
     """
 
     def __init__(self) -> None:
