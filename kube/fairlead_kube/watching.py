@@ -63,7 +63,11 @@ async def read_all(
     and for a client that is held to namespaces.
     """
     if not (endpoint.namespaced and client.namespaces) and await streams_lists(client):
-        return await _streamed(client, endpoint, namespace, label_selector, known)
+        try:
+            return await _streamed(client, endpoint, namespace, label_selector, known)
+        except Invalid:
+            # Of several API servers, or in place of a newer one, an older one answered.
+            client.streams_lists = None
     return await client.list(endpoint, namespace, label_selector=label_selector, known=known)
 
 

@@ -83,6 +83,13 @@ def test_pages_where_the_server_does_not_stream_and_it_is_asked_once() -> None:
     assert client.streams_lists is False
 
 
+def test_pages_where_another_server_answers_that_does_not_stream() -> None:
+    client = _Client(refuses=True)
+    client.streams_lists = True
+    assert [item["metadata"]["name"] for item in _read(client).items] == ["paged"]
+    assert client.streams_lists is None
+
+
 def test_an_empty_cluster_shows_that_the_server_streams() -> None:
     client = _Client(("BOOKMARK", _body("", 1, annotations=_END)))
     assert asyncio.run(streams_lists(client))
