@@ -15,11 +15,11 @@ from pathlib import Path
 
 from fairlead_bench import cinder_files
 from fairlead_bench.machine import debian_version
-from fairlead_bench.place import Place
 from fairlead_bench.rest_load import PROJECT
 from fairlead_devstack.component import Component
 from fairlead_devstack.debian import ensure_commands, find_command
 from fairlead_devstack.locked_environment import LockedEnvironment
+from fairlead_devstack.place import Place
 from fairlead_devstack.ports import free_port
 from fairlead_devstack.progress import say
 

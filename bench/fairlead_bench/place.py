@@ -1,39 +1,13 @@
-"""What every system under measurement is: started as a whole, and ended however that goes."""
+"""Fairlead under measurement: one way to start and end it."""
 
 import abc
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from fairlead_devstack.control_plane import ControlPlane
+from fairlead_devstack.place import Place
 from fairlead_devstack.stack import Stack
-
-
-class Place(abc.ABC):
-    """A context manager; a start that fails half way is ended like one that succeeded."""
-
-    def __enter__(self) -> Self:
-        try:
-            self._start()
-        except BaseException:
-            self.stop()
-            raise
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
-
-    @abc.abstractmethod
-    def _start(self) -> None:
-        """Start everything."""
-
-    @abc.abstractmethod
-    def stop(self) -> None:
-        """End everything that has been started."""
 
 
 class StackPlace(Place):

@@ -55,14 +55,15 @@ class Watched:
     @property
     def pairs(self) -> float:
         """Attachments it knows, once it knows as many Volumes."""
-        objects = 'fairlead_cache_objects{resource="%s"}'
-        return min(self.metric(objects % kind) for kind in ("volumes", "attachments"))
+        return self._of_both("fairlead_cache_objects")
 
     @property
     def told(self) -> float:
         """Attachments of which its watch has told, once it has of as many Volumes; an operator's."""
-        events = 'fairlead_watch_events_total{resource="%s"}'
-        return min(self.metric(events % kind) for kind in ("volumes", "attachments"))
+        return self._of_both("fairlead_watch_events_total")
+
+    def _of_both(self, metric: str) -> float:
+        return min(self.metric(f'{metric}{{resource="{kind}"}}') for kind in ("volumes", "attachments"))
 
     def until(self, what: str, holds: Callable[[], bool]) -> float:
         """Wait for a condition; return the seconds that it took.

@@ -96,8 +96,9 @@ async def _streamed(
             if kind != "BOOKMARK":
                 # What changes meanwhile comes too, before the end.
                 key = meta.get("namespace", ""), meta["name"]
-                items.pop(key, None)
-                if kind != "DELETED":
+                if kind == "DELETED":
+                    items.pop(key, None)
+                else:
                     items[key] = known(body) or endpoint.parse(body)
     raise Unavailable(0, "Unavailable", f"list {endpoint.path(namespace)}: it ended before it was whole")
 

@@ -244,10 +244,10 @@ class Runtime:
             self._enqueue(attachment, Priority.CHANGE)
 
     def _enqueue(self, item: Volume | Attachment, priority: Priority) -> None:
-        place, key = self.view.place(item), key_of(item)
-        if isinstance(place, str):
-            self._to_worker(place, key, priority)
-        if self.view.concerns_controller(place):
+        (backend, concerns_controller), key = self.view.place(item), key_of(item)
+        if backend is not None:
+            self._to_worker(backend, key, priority)
+        if concerns_controller:
             self._controller.enqueue(key, priority)
 
     def _to_worker(self, backend: str, key: Key, priority: Priority) -> None:

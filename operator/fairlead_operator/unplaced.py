@@ -87,7 +87,7 @@ class UnplacedController:
             everything: list[Backend | Volume | Attachment] = [*self._view.backends]
             everything += [*self._view.volumes, *self._view.attachments]
             async for item in in_turns(everything):
-                if isinstance(item, Backend) or self._view.concerns_controller(self._view.place(item)):
+                if isinstance(item, Backend) or self._view.place(item)[1]:
                     queue.add(key_of(item), Priority.RESYNC)
             if not self._view.shard.unlabelled:
                 return

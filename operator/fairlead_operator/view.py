@@ -10,7 +10,7 @@ from fairlead_kube.errors import NotFound
 from fairlead_kube.node import Node
 from fairlead_kube.store import Change, Store, version_of
 from fairlead_kube.watching import read_all
-from fairlead_operator.core.placement import Unplaced, place_attachment, place_volume
+from fairlead_operator.core.placement import place_attachment, place_volume
 from fairlead_operator.shard import Shard, backend_label, strays
 from fairlead_operator.watch_check import WatchCheck
 
@@ -82,17 +82,16 @@ class View:
         """How many objects of each resource are known."""
         return {model.plural: len(store) for model, store in self._stores.items()}
 
-    def place(self, item: Volume | Attachment) -> str | Unplaced:
-        """Return the name of the Backend in charge of an object, as far as is known."""
+    def place(self, item: Volume | Attachment) -> tuple[str | None, bool]:
+        """Return the name of the Backend in charge of an object, as far as is known, and whether the controller has
+        something to do for it: say why there is none, or label it."""
         backends = self.backends_by_name()
         if isinstance(item, Volume):
-            return place_volume(item, backends)
-        volume = self.volumes.get(item.spec.volume_name, item.metadata.namespace)
-        return place_attachment(item, volume, backends)
-
-    def concerns_controller(self, place: str | Unplaced) -> bool:
-        """Whether the controller has something to do for what has that place: say why there is none, or label it."""
-        return not isinstance(place, str) or self.backends_by_name()[place].status.selective
+            place = place_volume(item, backends)
+        else:
+            volume = self.volumes.get(item.spec.volume_name, item.metadata.namespace)
+            place = place_attachment(item, volume, backends)
+        return (place, backends[place].status.selective) if isinstance(place, str) else (None, True)
 
     @property
     def is_told(self) -> bool:

@@ -1,8 +1,7 @@
 """What is hurt: a control plane of its own, two Backends, two operators that may serve both, two facades."""
 
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from kubernetes import client
 
@@ -11,6 +10,7 @@ from fairlead_crds.credentials import KeyRing
 from fairlead_devstack.api_client import connect
 from fairlead_devstack.component import Component
 from fairlead_devstack.control_plane import ControlPlane
+from fairlead_devstack.place import Place
 from fairlead_devstack.stack import Stack, wait_for_backend
 from fairlead_operator.drivers import tgt_process
 from fairlead_operator.drivers import tgt_protocol as tgt
@@ -28,7 +28,7 @@ EXPORT_TIMEOUT = 8
 _PREFIX = "iqn.2026-11.dev.fairlead"
 
 
-class Installation:
+class Installation(Place):
     """A context manager; leaves nothing behind."""
 
     def __init__(self, folder: Path) -> None:
@@ -41,19 +41,6 @@ class Installation:
         self.facade_urls: list[str] = []
         self._keys: dict[str, KeyRing] = {}
         self._portals: dict[str, str] = {}
-
-    def __enter__(self) -> Self:
-        try:
-            self._start()
-        except BaseException:
-            self._stop()
-            raise
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._stop()
 
     def _start(self) -> None:
         self.control_plane.start()
@@ -75,7 +62,7 @@ class Installation:
                 self._learn(api, name)
             client.CoreV1Api(api).create_namespace(client.V1Namespace(metadata=client.V1ObjectMeta(name=NAMESPACE)))
 
-    def _stop(self) -> None:
+    def stop(self) -> None:
         for component in [*self.operators, *self.facades]:
             # What is frozen cannot hear SIGTERM, and nothing of it is worth a farewell.
             component.kill()

@@ -22,7 +22,6 @@ class Look:
         self._loop = loop
         self._view = View()
         self._volume = volume()
-        self._attachments = attachments
         for item in (self._volume, *attachments):
             self._view.take(item)
         self._queue: WorkQueue[Key] = WorkQueue("test")
