@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
@@ -37,10 +38,11 @@ _PULSE = 0.2
 
 _CHECK_EVERY = 5.0
 _SWEEP_PAUSE = 20.0
-"""Durations of a sweep, lists included, that pass before the next: of very many objects it takes a while each time."""
+"""That many times a sweep's processor time, lists included, passes before the next: of very many objects it is a lot.
+What counts is not how long it lasted: an API server that hung meanwhile must not put off the next."""
 
 _WATCH_PATIENCE = 5.0
-"""Durations of a comparison that the watch may take for its first list before everything is looked at all the same."""
+"""That many times a comparison's processor time the watch may take for its first list; then everything is looked at."""
 
 _LEASE_PAUSE = 0.5
 _START_AGAIN = 2.0
@@ -152,9 +154,8 @@ class BackendWorker:
         """Fence earlier holders, learn what is, clear what nobody owns. Only then may anything be decided."""
         await faultpoint("takeover.before-fence")
         service.unready = await self._bring_up(service)
-        loop = asyncio.get_running_loop()
         while True:
-            began = loop.time()
+            began = time.thread_time()
             try:
                 await self._view.relist(self._client)
                 break
@@ -166,7 +167,7 @@ class BackendWorker:
                 await self._sweeper.sweep(service)
             except (DriverError, TimeoutError) as error:
                 service.unready = str(error) or f"no answer within {EFFECT_TIMEOUT:.0f} s"
-        self._compared_in = loop.time() - began
+        self._compared_in = time.thread_time() - began
 
     async def _bring_up(self, service: Service) -> str | None:
         """Begin our epoch; return why the backend cannot be used (None: it can)."""
@@ -206,11 +207,11 @@ class BackendWorker:
                     await self._sweeper.sweep(service)
                     generation, swept = latest, loop.time()
                 elif now - swept >= max(self._settings.sweep_interval, _SWEEP_PAUSE * self._compared_in):
+                    began = time.thread_time()
                     await self._view.relist(self._client)
                     await self._look_for_keys(service)
                     await self._sweeper.sweep(service)
-                    swept = loop.time()
-                    self._compared_in = swept - now
+                    swept, self._compared_in = loop.time(), time.thread_time() - began
                 elif now - checked >= _CHECK_EVERY:
                     checked = now
                     await service.driver.check()
