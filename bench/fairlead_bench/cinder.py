@@ -12,6 +12,7 @@ import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import distributions
 from pathlib import Path
+from typing import Any
 
 from fairlead_bench import cinder_files
 from fairlead_bench.machine import debian_version
@@ -154,16 +155,19 @@ class Cinder(Place):
         return [str(self._environment.python), "-W", "ignore", str(self._environment.python.with_name(name))]
 
     def _serves(self) -> bool:
-        """Whether the API knows of a volume service that works."""
-        request = urllib.request.Request(
-            f"{self.url}/os-services?binary=cinder-volume", headers={"X-Auth-Token": f"admin:{PROJECT}"}
-        )
+        """Whether the API knows of a volume service that works, and the scheduler of room there: before, volumes fail."""
         try:
-            with urllib.request.urlopen(request, timeout=10) as response:
-                services = json.load(response)["services"]
+            services = self._ask("os-services?binary=cinder-volume")["services"]
+            return any(service["state"] == "up" for service in services) and bool(
+                self._ask("scheduler-stats/get_pools")["pools"]
+            )
         except (urllib.error.URLError, ConnectionError, TimeoutError):
             return False
-        return any(service["state"] == "up" for service in services)
+
+    def _ask(self, path: str) -> Any:
+        request = urllib.request.Request(f"{self.url}/{path}", headers={"X-Auth-Token": f"admin:{PROJECT}"})
+        with urllib.request.urlopen(request, timeout=10) as response:
+            return json.load(response)
 
 
 def _found(command: str) -> str:

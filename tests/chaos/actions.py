@@ -56,6 +56,8 @@ class Actions:
         before = volume.span.given_up
         volume.span.give_up()
         if door == "rest":
+            # What nobody has attached yet goes with it, and may be gone even if the volume is refused then.
+            self._history.give_up_all_of(volume)
             try:
                 self._rest.send("DELETE", f"/volumes/{volume.id}")
             except (Refused, Unsent) as error:
@@ -64,6 +66,8 @@ class Actions:
                     return
                 volume.span.given_up = before
                 raise
+            finally:
+                self._history.give_up_all_of(volume)
         else:
             self._kube.delete("Volume", volume.name)
         self.look_for_volume(volume)

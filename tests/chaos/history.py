@@ -187,6 +187,13 @@ class History:
             self.holds.append(hold)
         return hold
 
+    def give_up_all_of(self, volume: Volume) -> None:
+        """Note that every attachment of a volume may end from now on."""
+        with self.lock:
+            holds = [hold for hold in self.holds if hold.volume is volume]
+        for hold in holds:
+            hold.give_up()
+
     def rivals(self, hold: Hold) -> Iterator[Hold]:
         """Every attachment that may not hold the volume beside it."""
         with self.lock:

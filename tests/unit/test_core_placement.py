@@ -97,5 +97,18 @@ def test_an_attachment_of_no_volume_says_so() -> None:
     assert reason(place_attachment(item, None, BACKENDS)) is Reason.VOLUME_NOT_FOUND
 
 
+@pytest.mark.parametrize(("finalizer", "handle"), [(True, True), (True, False), (False, True)])
+def test_what_lost_label_status_and_volume_is_the_only_backends_and_else_asks_for_its_label(
+    finalizer: bool, handle: bool
+) -> None:
+    """Matrix: what still shows that it was ours. Its export may live, and somebody must take it away."""
+    labelled = stamped(finalizer=finalizer, handle=handle)
+    item = attachment(meta=labelled.model_copy(update={"labels": {}}))
+    assert place_attachment(item, None, {"b": BACKENDS["b"]}) == "b"
+    assert reason(place := place_attachment(item, None, BACKENDS)) is Reason.UNKNOWN_BACKEND
+    assert isinstance(place, Unplaced)
+    assert f"{names.LABEL_BACKEND} to one of: b, other" in place.message
+
+
 def test_an_attachment_whose_backend_is_gone_says_so() -> None:
     assert reason(place_attachment(attachment(), volume(), {})) is Reason.UNKNOWN_BACKEND

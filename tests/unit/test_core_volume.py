@@ -36,8 +36,9 @@ def grown(to: str) -> Volume:
     return item.model_copy(update={"spec": item.spec.model_copy(update={"size": to})})
 
 
-def going(*, held_by: tuple[Holder, ...] = (), ready: bool = True, **spec: Any) -> Volume:
-    return volume(meta=metadata("v", deleting=True), held_by=held_by, ready=ready, **spec)
+def going(*, held_by: tuple[Holder, ...] = (), ready: bool = True, labelled: bool = True, **spec: Any) -> Volume:
+    meta = metadata("v", deleting=True) if labelled else metadata("v", deleting=True, labels={})
+    return volume(meta=meta, held_by=held_by, ready=ready, **spec)
 
 
 # --- provisioning ----------------------------------------------------------------------------------------------------
@@ -128,14 +129,15 @@ def test_a_held_volume_stays_and_says_who_holds_it(policy: DeletionPolicy, delet
     [
         (going(), steps.DeleteVolume()),
         (going(ready=False), steps.DeleteVolume()),
+        (going(ready=False, labelled=False), steps.DeleteVolume()),
         (going(deletion_policy="Retain"), steps.Finalize()),
         (going(source=VolumeSource(handle="old")), steps.DeleteVolume()),
         (going(source=VolumeSource(handle="old"), ready=False), steps.Finalize()),
     ],
-    ids=["made", "perhaps made", "retained", "adopted", "source never found"],
+    ids=["made", "perhaps made", "label torn off", "retained", "adopted", "source never found"],
 )
 def test_data_are_deleted_when_they_are_ours_to_delete(item: Volume, step: steps.VolumeStep) -> None:
-    """Matrix: deletionPolicy x where the data came from x whether it was ever ready."""
+    """Matrix: deletionPolicy x where the data came from x whether it was ever ready, and labelled."""
     assert decide(facts(item)) == step
 
 

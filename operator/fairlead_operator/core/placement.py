@@ -44,18 +44,31 @@ def default_backend(backends: Iterable[Backend]) -> str | Unplaced:
 
 
 def place_attachment(attachment: Attachment, volume: Volume | None, backends: Mapping[str, Backend]) -> str | Unplaced:
-    """Return the name of the Backend in charge of an Attachment: the one that was, else its volume's."""
+    """Return the name of the Backend in charge of an Attachment: the one that was, else its volume's.
+
+    One that was ours and lost its label, its status and its volume has the only Backend there is: somebody must prove that
+    its export is gone. Among several nobody can tell.
+    """
     stamped = _stamped(attachment) or attachment.status.backend_name
     if stamped is not None:
         if stamped in backends:
             return stamped
         return Unplaced(Reason.UNKNOWN_BACKEND, f"Backend {stamped!r}, which exported it, does not exist any more")
     if volume is None:
+        if _is_ours(attachment):
+            return _only_one(backends)
         return Unplaced(
             Reason.VOLUME_NOT_FOUND,
             f"there is no Volume {attachment.spec.volume_name!r} in namespace {attachment.metadata.namespace!r}",
         )
     return place_volume(volume, backends)
+
+
+def _only_one(backends: Mapping[str, Backend]) -> str | Unplaced:
+    if len(backends) == 1:
+        return next(iter(backends))
+    message = f"label, status and Volume, which told its Backend, are gone; set label {LABEL_BACKEND} to one of: "
+    return Unplaced(Reason.UNKNOWN_BACKEND, message + _list(backends))
 
 
 def refusal(volume: Volume, name: str, backend: Backend | None, owner: Volume | None) -> Failure | None:
@@ -95,8 +108,12 @@ def _stamped(item: Volume | Attachment) -> str | None:
     The handle counts alone as well: whoever tears the finalizer off must not move the object to another Backend, or
     leave its export without one.
     """
-    ours = item.guarded or ANNOTATION_HANDLE in item.metadata.annotations
-    return item.metadata.labels.get(LABEL_BACKEND) if ours else None
+    return item.metadata.labels.get(LABEL_BACKEND) if _is_ours(item) else None
+
+
+def _is_ours(item: Volume | Attachment) -> bool:
+    """Whether an object was adopted once."""
+    return item.guarded or ANNOTATION_HANDLE in item.metadata.annotations
 
 
 def _list(backends: Mapping[str, Backend]) -> str:

@@ -78,7 +78,8 @@ def _delete(facts: VolumeFacts) -> steps.VolumeStep:
     if facts.exported:
         live = "exported, though its ledger names nobody; waits for the Attachment to be cut off"
         return _not_ready(facts, VolumePhase.DELETING, Failure(reason=Reason.HELD, message=live))
-    keep = volume.spec.deletion_policy is DeletionPolicy.RETAIN or not is_adopted(volume) or not _made(volume)
+    # Our finalizer alone tells that it was adopted: whoever tore the label off must not leave its data behind.
+    keep = volume.spec.deletion_policy is DeletionPolicy.RETAIN or not _made(volume)
     if keep or facts.deleted:
         return steps.Finalize()
     return steps.DeleteVolume()
