@@ -155,7 +155,7 @@ class Cinder(Place):
         return [str(self._environment.python), "-W", "ignore", str(self._environment.python.with_name(name))]
 
     def _serves(self) -> bool:
-        """Whether the API knows of a volume service that works, and the scheduler of room there: before, volumes fail."""
+        """Whether the API knows of a volume service that works, and the scheduler of room there."""
         try:
             services = self._ask("os-services?binary=cinder-volume")["services"]
             return any(service["state"] == "up" for service in services) and bool(

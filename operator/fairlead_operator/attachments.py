@@ -11,7 +11,7 @@ from fairlead_crds.kinds import Attachment, ConnectionStatus, DetachPolicy, Volu
 from fairlead_kube.node import OUT_OF_SERVICE, Node
 from fairlead_operator.core import steps
 from fairlead_operator.core.attachment import AttachmentFacts, Done, Failure, Seen, decide
-from fairlead_operator.core.exports import ExportState, Wanted, effective_mode
+from fairlead_operator.core.exports import ExportState, Wanted, begun, effective_mode
 from fairlead_operator.core.placement import handle_for, place_attachment
 from fairlead_operator.drivers.base import (
     BackendVolume,
@@ -68,6 +68,10 @@ class AttachmentReconciler(Reconciler[AttachmentFacts, Done]):
             known = attachment.status.node_uid if attachment.status.node_name == name else None
             node = await view.node(service.client, name, known=known)
             node_gone = _evidence(name, node, known)
+            if node is not None and node_gone is not None:
+                # A watch may lag behind another, and what is ended on old evidence does not come back.
+                node = await view.node_now(service.client, name)
+                node_gone = _evidence(name, node, known)
         initiator, flaw = None, None
         if connector:
             try:
@@ -205,6 +209,9 @@ class AttachmentReconciler(Reconciler[AttachmentFacts, Done]):
         )
         service.assert_lease()
         await faultpoint("attach.before-export")
+        if service.book.get(attachment.handle) is None:
+            # From here on it may be there, whatever becomes of the call: nobody is told otherwise before it is removed.
+            service.book.record(attachment.handle, begun(volume.handle))
         async with asyncio.timeout(EFFECT_TIMEOUT):
             info = await service.driver.create_export(request)
             await faultpoint("attach.after-export")

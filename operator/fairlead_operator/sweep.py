@@ -6,7 +6,8 @@ However much that is, other tasks get their turns meanwhile.
 import asyncio
 import logging
 
-from fairlead_crds.kinds import Volume
+from fairlead_crds.conditions import ADMITTED, is_true
+from fairlead_crds.kinds import Attachment, Volume
 from fairlead_kube.client import KubeClient
 from fairlead_kube.endpoints import ATTACHMENTS
 from fairlead_kube.turns import in_turns
@@ -49,6 +50,7 @@ class Sweeper:
             with bound(backend=self._backend), span("sweep", fairlead__backend=self._backend):
                 await self._compare(service)
                 await self._look_for_lost(service)
+                await self._look_for_unseen(service)
             outcome = "done"
         finally:
             SWEEPS.labels(self._backend, outcome).inc()
@@ -115,3 +117,19 @@ class Sweeper:
         for handle in changed:
             for volume in self._view.volumes_by_handle.get(handle):
                 service.queue.add(key_of(volume), Priority.CHANGE)
+
+    async def _look_for_unseen(self, service: Service) -> None:
+        """Find who has to do with what is out of sight: what lost its label goes, and no watch tells of it."""
+        view = self._view
+        async for volume in in_turns(view.volumes):
+            holders = volume.status.attachments
+            if holders and not all(view.attachments_by_uid.get(holder.uid) for holder in holders):
+                self._look_again(service, volume)
+        async for attachment in in_turns(view.attachments):
+            seen = view.volumes.get(attachment.spec.volume_name, attachment.metadata.namespace) is not None
+            if not seen and is_true(attachment.status.conditions, ADMITTED):
+                self._look_again(service, attachment)
+
+    def _look_again(self, service: Service, item: Volume | Attachment) -> None:
+        if backend_label(item) == self._backend:
+            service.queue.add(key_of(item), Priority.RESYNC)

@@ -200,8 +200,10 @@ class View:
             known: its uid, when it was there once: only then is a miss worth a live read.
         """
         found = self.nodes.get(name)
-        if found is not None or known is None:
-            return found
+        return found if found is not None or known is None else await self.node_now(client, name)
+
+    async def node_now(self, client: KubeClient, name: str) -> Node | None:
+        """Return the Node, if the cluster has it, by a live read."""
         try:
             found = await client.get(NODES, name)
         except NotFound:

@@ -20,6 +20,11 @@ class ExportState:
     sessions: tuple[Session, ...] = ()
 
 
+def begun(volume_handle: str) -> ExportState:
+    """Return the state of an export that was asked for and has not been read back."""
+    return ExportState(volume_handle=volume_handle, initiator=None, access_mode=None, complete=False)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Wanted:
     """An export as it should be."""

@@ -46,8 +46,8 @@ def default_backend(backends: Iterable[Backend]) -> str | Unplaced:
 def place_attachment(attachment: Attachment, volume: Volume | None, backends: Mapping[str, Backend]) -> str | Unplaced:
     """Return the name of the Backend in charge of an Attachment: the one that was, else its volume's.
 
-    One that was ours and lost its label, its status and its volume has the only Backend there is: somebody must prove that
-    its export is gone. Among several nobody can tell.
+    One that was ours and lost its label, its status and its volume has the only Backend there is: somebody must prove
+    that its export is gone. Among several nobody can tell.
     """
     stamped = _stamped(attachment) or attachment.status.backend_name
     if stamped is not None:

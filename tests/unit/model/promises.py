@@ -39,6 +39,9 @@ class Promises:
         self._idle: set[str] = set()
         """uids of those to whose export nobody was logged in at some moment since."""
 
+        self._without_node: set[tuple[str, str]] = set()
+        """uids of Attachments, and nodes that they have named while those were gone, replaced or out of service."""
+
     # --- at each write -----------------------------------------------------------------------------------------------
 
     def on_write(self, write: Write) -> None:
@@ -52,6 +55,7 @@ class Promises:
         elif isinstance(item, Attachment):
             self.attachments[item.metadata.uid] = item
             self._on_attachment(write, operator=operator)
+        self._look_whose_node_is_gone()
 
     def _on_volume(self, write: Write, *, operator: bool) -> None:
         before, after = write.before, write.after
@@ -114,7 +118,9 @@ class Promises:
             self._counts["exported"] += 1
             held = self._holders(uid) or self.forced & self._had[uid]
             self._require(bool(held), f"{name} was told that it is exported, and no ledger names it")
-            self._require(after.status.connection_info is not None, f"{name} was told no connection")
+            # What was lost with the status is not told anew to a node that only has to log out.
+            told = after.status.connection_info is not None or after.deleting
+            self._require(told, f"{name} was told no connection")
 
     def _on_look(self, before: Attachment, after: Attachment, *, operator: bool) -> None:
         """Somebody asks who is logged in, or is told."""
@@ -134,17 +140,25 @@ class Promises:
     def _on_end(self, attachment: Attachment) -> None:
         """The operator itself asks for the end of an Attachment."""
         status, spec = attachment.status, attachment.spec
-        node = self.server.find("nodes", spec.node_name, "") if spec.node_name else None
-        known = status.node_uid if status.node_name == spec.node_name else None
-        gone = node is None or node.out_of_service or (known is not None and node.metadata.uid != known)
         if status.rejected_at is not None:
             self._counts["refused one removed"] += 1
-        elif spec.node_name and gone and (known or node is not None):
+        elif (attachment.metadata.uid, spec.node_name) in self._without_node:
             self._counts["given up with its node"] += 1
         else:
             self._counts["expired"] += 1
             never = status.attached_at is None and spec.reservation_ttl_seconds is not None
             self._require(never, f"{attachment.metadata.name} expired though it was exported once, or never was to")
+
+    def _look_whose_node_is_gone(self) -> None:
+        for attachment in self.server.all("attachments"):
+            spec, status = attachment.spec, attachment.status
+            if spec.node_name is None:
+                continue
+            node = self.server.find("nodes", spec.node_name, "")
+            known = status.node_uid if status.node_name == spec.node_name else None
+            other = known is not None and (node is None or node.metadata.uid != known)
+            if other or (node is not None and node.out_of_service):
+                self._without_node.add((attachment.metadata.uid, spec.node_name))
 
     # --- after each step ---------------------------------------------------------------------------------------------
 

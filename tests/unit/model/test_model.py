@@ -12,10 +12,7 @@ import pytest
 from hypothesis import HealthCheck, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from fairlead_operator import attachments, registry, unplaced, volumes, worker
-from unit.model import world
 from unit.model.machine import AnyLife, ShardedLife
-from unit.model.virtual_time import LoopClock
 
 _LIVES = 160
 LIVES = int(os.environ.get("FAIRLEAD_MODEL_LIVES", str(_LIVES)))
@@ -26,14 +23,6 @@ SEED = os.environ.get("FAIRLEAD_MODEL_SEED", "1")
 FEWEST_STEPS = 10_000
 ROUNDS = 6
 """How often that many lives are tried, each time from the next seed, until every kind of event has come up."""
-
-
-@pytest.fixture
-def simulated(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The clock, and the driver among the installed ones: the two places where the operator asks the machine itself."""
-    monkeypatch.setattr(registry, "entry_points", lambda group: [world.DRIVER])
-    for module in (attachments, volumes, worker, unplaced):
-        monkeypatch.setattr(module, "datetime", LoopClock)
 
 
 @pytest.mark.usefixtures("simulated")

@@ -1,0 +1,104 @@
+"""Lives that once broke a promise, told step by step. Each ends at rest, where everything is checked."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from unit.model.calls import Call
+from unit.model.machine import AnyLife, ShardedLife
+
+N1 = {"connector": {"initiator": "n1"}}
+
+
+def attach(life: AnyLife, name: str = "a1", **changes: object) -> None:
+    given = {"instance": None, "place": N1, "reject": False, "polite": False, "ttl": None, "secret": False}
+    life.create_attachment(name=name, volume="v1", door="kubectl", **{**given, **changes})
+
+
+@pytest.fixture(params=[AnyLife, ShardedLife])
+def life(request: pytest.FixtureRequest, simulated: None) -> Iterator[AnyLife]:
+    """With both volumes ready."""
+    begun: AnyLife = request.param()
+    try:
+        begun.create_volume(name="v1", multi=False, keep=False, door="kubectl", legacy=1)
+        begun.create_volume(name="v2", multi=False, keep=False, door="kubectl", legacy=1)
+        begun.world.work_off()
+        yield begun
+        begun.world.come_to_rest()
+        begun.world.advance(1000.0)
+        begun.world.come_to_rest()
+        begun.world.promises.check_at_rest()
+    finally:
+        begun.world.close()
+
+
+def test_a_volume_that_lost_label_and_status_takes_its_data_with_it(life: AnyLife) -> None:
+    life.restore(away=False, deleted="v1")
+    life.tear_off_label("volumes", 0)
+
+
+def test_an_attachment_that_lost_label_status_and_volume_is_finished(life: AnyLife) -> None:
+    attach(life)
+    life.world.work_off()
+    life.delete_attachment("a1", guarded=False)
+    life.restore(away=False, deleted=None)
+    life.tear_off_label("attachments", 0)
+    life.tear_off_finalizer("volumes", 0, delete=True)
+
+
+def test_an_export_whose_answer_was_lost_counts_until_it_is_removed(life: AnyLife) -> None:
+    """Its Volume is torn away, for which it is refused."""
+    attach(life, place={})
+    life.world.work_off()
+    life.change_connector("a1", N1)
+    life.world.serve(until_asked(life, "create_export"), Call.perform_unheard)
+    life.tear_off_finalizer("volumes", 0, delete=True)
+    # Until it has heard of that, no other try gets through.
+    while any(plural == "volumes" for _, plural in life.world.news):
+        for process, plural in life.world.news:
+            process.watch(plural)
+        for call in life.world.calls:
+            life.world.serve(call, lambda c: c.refuse(c.unreachable()) if c.name == "create_export" else c.perform())
+
+
+@pytest.mark.parametrize("plural", ["volumes", "attachments"])
+def test_what_hangs_on_an_object_without_label_is_looked_at_when_that_goes(life: AnyLife, plural: str) -> None:
+    """Matrix: the Volume goes, or its holder. The label is not put back before that."""
+    attach(life)
+    life.world.work_off()
+    life.tear_off_label(plural, 0)
+    while (news := life.world.news) or any(call.name.startswith("GET") for call in life.world.calls):
+        if news:
+            news[0][0].watch(news[0][1])
+        else:
+            life.world.serve(next(call for call in life.world.calls if call.name.startswith("GET")))
+    life.tear_off_finalizer(plural, 0, delete=True)
+
+
+def test_nothing_ends_for_a_taint_that_was_taken_away(life: AnyLife) -> None:
+    """The watch of Nodes lags behind that of Attachments."""
+    life.change_node("n1")
+    life.change_machine("is out of service")
+    life.world.work_off()
+    life.change_machine("appears")
+    attach(life, place={"nodeName": "node"})
+    while (news := [n for n in life.world.news if n[1] != "nodes"]) or life.world.calls:
+        if news:
+            news[0][0].watch(news[0][1])
+        else:
+            life.world.serve(life.world.calls[0])
+    assert life.world.server.find("attachments", "a1") is not None
+
+
+def until_asked(life: AnyLife, name: str) -> Call:
+    """Let the world go on until an operator asks that of the array, and return the call."""
+    while True:
+        calls = life.world.calls
+        for call in calls:
+            if call.answer is None and call.name == name:
+                return call
+        if calls:
+            life.world.serve(calls[0])
+        else:
+            process, plural = life.world.news[0]
+            process.watch(plural)
