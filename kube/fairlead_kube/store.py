@@ -1,7 +1,7 @@
 """A typed, in-memory copy of one kind, ordered by resourceVersion.
 
 Fed by watch events, by lists and by the answers to our own writes, in any order: an older version never replaces a
-newer one, and an object that we know to be gone does not come back with a late event.
+newer one, and an object that is gone does not come back with a late event, known to us before or not.
 """
 
 import asyncio
@@ -106,12 +106,20 @@ class Tally(Generic[R]):
                 self._counts[value] += step
 
 
+def _all(_: Resource[Any, Any]) -> bool:
+    return True
+
+
 class Store(Generic[R]):
     """All objects of one kind that we know of. Not thread-safe: one event loop owns it."""
 
     def __init__(self) -> None:
         self._objects: dict[Key, R] = {}
         self._tombstones: OrderedDict[str, int | None] = OrderedDict()
+        self._emptied: OrderedDict[Key, int] = OrderedDict()
+        """As of which version a name had nobody any more; an earlier bearer is gone too."""
+        self._moments: dict[Callable[[R], bool], int] = {}
+        """As of which version a list told of all those objects."""
         self._lists = 0
         self._listeners: list[Callable[[Change[R]], None]] = []
         self._waiters: dict[Key, set[asyncio.Event]] = defaultdict(set)
@@ -157,6 +165,18 @@ class Store(Generic[R]):
 
     def apply(self, item: R) -> bool:
         """Take in a version of an object; False when it is not newer than what we have."""
+        return not self._is_past(item) and self._take(item)
+
+    def _is_past(self, item: R) -> bool:
+        """Whether a version is of an object that was gone by a later moment of which we know."""
+        known, version = self._objects.get(key_of(item)), version_of(item)
+        if known is not None and known.metadata.uid == item.metadata.uid:
+            return False
+        if version <= self._emptied.get(key_of(item), 0):
+            return True
+        return any(version <= moment and among(item) for among, moment in self._moments.items())
+
+    def _take(self, item: R) -> bool:
         key = key_of(item)
         if item.metadata.uid in self._tombstones:
             until = self._tombstones[item.metadata.uid]
@@ -187,8 +207,8 @@ class Store(Generic[R]):
         if before is not None and version is not None and version_of(before) > version:
             return False
         self._tombstones[item.metadata.uid] = version
-        if len(self._tombstones) > _TOMBSTONES and not self._lists:
-            self._tombstones.popitem(last=False)
+        self._emptied[key] = max(self._emptied.get(key, 0), version_of(item) if version is None else version)
+        self._bury()
         if before is None or before.metadata.uid != item.metadata.uid:
             return False
         del self._objects[key]
@@ -203,11 +223,20 @@ class Store(Generic[R]):
             yield
         finally:
             self._lists -= 1
-            while len(self._tombstones) > _TOMBSTONES and not self._lists:
-                self._tombstones.popitem(last=False)
+            self._bury()
+
+    def _bury(self) -> None:
+        for ended in (self._tombstones, self._emptied):
+            while len(ended) > _TOMBSTONES and not self._lists:
+                ended.popitem(last=False)
 
     async def replace(
-        self, items: Iterable[R], resource_version: str, *, among: Callable[[R], bool] = lambda _: True
+        self,
+        items: Iterable[R],
+        resource_version: str,
+        *,
+        among: Callable[[R], bool] = _all,
+        lasting: bool = True,
     ) -> None:
         """Take a list as the truth of its moment: what is not in it and is not newer is gone.
 
@@ -217,15 +246,20 @@ class Store(Generic[R]):
             items: what was listed.
             resource_version: of the list.
             among: of which objects it tells, when it was filtered or of one namespace; others stay as they are.
+            lasting: whether it speaks against what comes later, too: a watch that is behind tells of objects that
+                were gone by then. Such an `among` is remembered, and must be the same each time.
         """
         moment = int(resource_version)
+        if lasting:
+            self._moments[among] = max(moment, self._moments.get(among, 0))
         listed: set[Key] = set()
         async for item in in_turns(items):
             listed.add(key_of(item))
             known = self._objects.get(key_of(item))
             if known is not None and known.metadata.uid != item.metadata.uid and version_of(item) > version_of(known):
                 self.remove(known)
-            self.apply(item)
+            if self._emptied.get(key_of(item), 0) <= moment:
+                self._take(item)
         async for key in in_turns(self._objects.keys() - listed):
             unlisted = self._objects.get(key)
             if unlisted is not None and version_of(unlisted) <= moment and among(unlisted):

@@ -151,7 +151,9 @@ class View:
         # No watch shows these, so it owes none of them.
         with store.listing():
             listing = await client.list(endpoint, label_selector=strays(b.metadata.name for b in self.backends))
-            await store.replace(listing.items, listing.resource_version, among=lambda item: not self.shard.has(item))
+            await store.replace(
+                listing.items, listing.resource_version, among=lambda item: not self.shard.has(item), lasting=False
+            )
 
     async def _relist(
         self,
@@ -160,11 +162,14 @@ class View:
         store: Store[R],
         selector: str = "",
         *,
-        among: Callable[[R], bool] = lambda _: True,
+        among: Callable[[R], bool] | None = None,
     ) -> None:
         with store.listing():
             listing = await read_all(client, endpoint, label_selector=selector, known=store.in_version)
-            await store.replace(listing.items, listing.resource_version, among=among)
+            if among is None:
+                await store.replace(listing.items, listing.resource_version)
+            else:
+                await store.replace(listing.items, listing.resource_version, among=among)
         await self.watch.listed(listing.items)
 
     async def volume(self, client: KubeClient, name: str, namespace: str) -> Volume | None:

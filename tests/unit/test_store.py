@@ -153,7 +153,39 @@ async def test_while_a_list_is_read_no_end_is_forgotten(
             store.remove(item(f"a{number}", uid=f"u{number}"))
         await store.replace([item("a0", uid="u0", version=3)], "10")
         assert versions(store) == {}
-    assert store.apply(item("a0", uid="u0", version=3))
+    assert store.apply(item("a0", uid="u0", version=11))
+
+
+async def test_a_list_speaks_against_what_a_late_watch_tells(store: Store[Attachment]) -> None:
+    """It was made and ended before the list, and nobody here has ever seen it."""
+    await store.replace([item("listed", version=9)], "10")
+    late, new = store.apply(item(version=7)), store.apply(item("listed", version=11))
+    assert (late, new, versions(store)) == (False, True, {"listed": 11})
+    assert store.apply(item(version=12, uid="its namesake"))
+
+
+async def test_a_filtered_list_speaks_only_against_what_the_filter_lets_through(store: Store[Attachment]) -> None:
+    await store.replace([], "10", among=lambda a: a.metadata.name == "mine")
+    assert [store.apply(item(name, version=7)) for name in ("mine", "other")] == [False, True]
+
+
+async def test_a_list_of_a_moment_speaks_against_nothing_that_comes_later(store: Store[Attachment]) -> None:
+    await store.replace([], "10", among=lambda a: a.metadata.name == "mine", lasting=False)
+    assert store.apply(item("mine", version=7))
+
+
+@pytest.mark.parametrize("by_list", [True, False])
+async def test_an_earlier_bearer_of_a_name_does_not_come_after_a_later_one_s_end(
+    store: Store[Attachment], by_list: bool
+) -> None:
+    """Matrix: it comes with a late event, or with an old list."""
+    store.apply(item(version=8, uid="later"))
+    store.remove(item(version=9, uid="later"))
+    if by_list:
+        await store.replace([item(version=3, uid="earlier")], "5")
+    else:
+        store.apply(item(version=3, uid="earlier"))
+    assert versions(store) == {}
 
 
 async def test_a_long_list_lets_others_have_their_turn(store: Store[Attachment]) -> None:

@@ -74,7 +74,7 @@ class Mirror:
             listing = await self._client.list(ATTACHMENTS, namespace, field_selector=f"spec.volumeName={name}")
             among = {attachment.metadata.uid for attachment in self.attachments_of(volume)}
             await self.attachments.replace(
-                listing.items, listing.resource_version, among=lambda item: item.metadata.uid in among
+                listing.items, listing.resource_version, among=lambda item: item.metadata.uid in among, lasting=False
             )
         newest = await self._client.get(VOLUMES, name, namespace)
         self.volumes.apply(newest)

@@ -12,7 +12,7 @@ N1 = {"connector": {"initiator": "n1"}}
 
 def attach(life: AnyLife, name: str = "a1", **changes: object) -> None:
     given = {"instance": None, "place": N1, "reject": False, "polite": False, "ttl": None, "secret": False}
-    life.create_attachment(name=name, volume="v1", door="kubectl", **{**given, **changes})
+    life.create_attachment(name=name, volume="v1", **{"door": "kubectl", **given, **changes})
 
 
 @pytest.fixture(params=[AnyLife, ShardedLife])
@@ -88,6 +88,30 @@ def test_nothing_ends_for_a_taint_that_was_taken_away(life: AnyLife) -> None:
         else:
             life.world.serve(life.world.calls[0])
     assert life.world.server.find("attachments", "a1") is not None
+
+
+@pytest.mark.parametrize("earlier", [True, False])
+def test_a_watch_that_is_behind_the_take_over_brings_nobody_back(life: AnyLife, earlier: bool) -> None:
+    """Matrix: what it tells of was gone before the list, or after its namesake, which was in it, went."""
+    world = life.world
+    others = [p for p in world.processes if not any(e.in_office for e in p.elections.values())]
+    attach(life, door="rest")
+    for process in others:
+        process.stopped = True
+    world.work_off()
+    life.delete_attachment("a1", guarded=False)
+    world.work_off()
+    if not earlier:
+        attach(life, door="rest")
+        world.work_off()
+        life.delete_attachment("a1", guarded=False)
+    for process in others:
+        process.stopped = False
+    for lease in sorted({e.lease for e in world.elections}):
+        world.elect(next(e for e in world.candidates(lease) if e.process in others))
+    while world.calls:
+        world.serve(world.calls[0])
+    assert world.news, "they have heard of everything already"
 
 
 def until_asked(life: AnyLife, name: str) -> Call:
