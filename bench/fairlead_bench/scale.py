@@ -1,8 +1,11 @@
 """Section `scale`: the same things with 1,000, 10,000 and 100,000 Attachments, and as many Volumes, present."""
 
 import asyncio
+import contextlib
 import json
+import os
 import time
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from fairlead_bench import processes
@@ -50,12 +53,14 @@ class _Size:
     memory: dict[str, int]
     stalls: dict[str, float]
     work: dict[str, float]
+    busy: dict[str, dict[str, float]]
     store: int = 0
 
 
 def _measure(installed: Populated, pairs: int, bench: Bench) -> _Size:
     say(f"loading {pairs - installed.pairs} pairs")
-    size = _Size(pairs=pairs, loading=installed.grow(pairs), attach=[], page=[], show=[], memory={}, stalls={}, work={})
+    loading = installed.grow(pairs)
+    size = _Size(pairs=pairs, loading=loading, attach=[], page=[], show=[], memory={}, stalls={}, work={}, busy={})
     say(f"loaded in {size.loading.seconds:.0f} s; starting an operator")
     mark = installed.control_plane.audit_log.mark()
     first = installed.operator(f"first-{pairs}")
@@ -75,31 +80,44 @@ def _measure(installed: Populated, pairs: int, bench: Bench) -> _Size:
     spare = installed.operator(f"spare-{pairs}")
     # Until it is at rest it has a core of its own, which the requests would miss.
     spare.until("was told of everything", lambda: spare.told >= pairs)
-    asyncio.run(_requests(installed, size, first, bench))
+    parts = {name: [component.pid] for name, component in installed.control_plane.components.items()}
+    ours = {"operator": first, "facade": facade, "standby": spare}
+    everybody = parts | {name: [process.component.pid] for name, process in ours.items()} | {"bench": [os.getpid()]}
+    asyncio.run(_requests(installed, size, first, bench, everybody))
     size.memory["standby"] = _resident(spare)
     size.stalls |= {"facade": facade.longest_stall, "takeover": spare.longest_stall}
     size.work |= {"facade": facade.longest_work, "takeover": spare.longest_work}
     size.store = installed.store_bytes()
-    parts = {name: [component.pid] for name, component in installed.control_plane.components.items()}
     size.memory |= {name: held.resident for name, held in processes.memory(parts).items()}
     installed.end(f"facade-{pairs}", f"spare-{pairs}", f"first-{pairs}")
     return size
 
 
-async def _requests(installed: Populated, size: _Size, leader: Watched, bench: Bench) -> None:
+async def _requests(
+    installed: Populated, size: _Size, leader: Watched, bench: Bench, everybody: Mapping[str, list[int]]
+) -> None:
+    @contextlib.contextmanager
+    def watching(what: str) -> Iterator[None]:
+        began, before = time.perf_counter(), processes.cpu_by_part(everybody)
+        yield
+        used, seconds = processes.cpu_by_part(everybody), time.perf_counter() - began
+        size.busy[what] = {part: (used[part] - before[part]) / seconds for part in everybody}
+
     async with RestLoad(f"{installed.stack.facade_url}/v3", project=PROJECT) as load:
         volume = await load.create_volume()
         for _ in range(bench.count(10, quick=3)):
             await load.cycle(volume)
-        for _ in range(bench.count(200, quick=20)):
-            size.attach.append((await load.cycle(volume)).create)
+        with watching("lives"):
+            for _ in range(bench.count(200, quick=20)):
+                size.attach.append((await load.cycle(volume)).create)
         newest = json.loads(await load.content(f"/attachments?limit={_PAGE}"))["attachments"]
         marker = newest[_PAGE // 2]["id"]
-        for _ in range(bench.count(300, quick=30)):
-            began = time.perf_counter()
-            page = await load.content(f"/attachments?limit={_PAGE}&marker={marker}")
-            size.page.append(time.perf_counter() - began)
-            size.show.append(await load.show(marker))
+        with watching("reads"):
+            for _ in range(bench.count(300, quick=30)):
+                began = time.perf_counter()
+                page = await load.content(f"/attachments?limit={_PAGE}&marker={marker}")
+                size.page.append(time.perf_counter() - began)
+                size.show.append(await load.show(marker))
         assert len(json.loads(page)["attachments"]) == _PAGE
         leader.component.kill()
         began = time.monotonic()
@@ -148,7 +166,7 @@ def _result(found: list[_Size]) -> Result:
     )
     return Result(
         ratios=ratios,
-        tables=(_times(found), _memory(found), _loading(found)),
+        tables=(_times(found), _busy(found), _memory(found), _loading(found)),
         charts=(
             Chart(
                 name="scale",
@@ -186,6 +204,19 @@ def _times(found: list[_Size]) -> Table:
     ]
     rows += [(f"longest stall: {part}, ms", *(1000 * s.stalls[part] for s in found)) for part in found[0].stalls]
     return Table(title="Times", columns=_columns(found), rows=tuple(rows))
+
+
+def _busy(found: list[_Size]) -> Table:
+    rows: list[tuple[Cell, ...]] = [
+        (f"{what}: {part}", *(s.busy[what][part] for s in found))
+        for what in found[0].busy
+        for part in found[0].busy[what]
+    ]
+    return Table(
+        title="Processors busy while one client attaches and detaches, then reads",
+        columns=_columns(found),
+        rows=tuple(rows),
+    )
 
 
 def _memory(found: list[_Size]) -> Table:

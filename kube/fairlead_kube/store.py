@@ -106,7 +106,8 @@ class Tally(Generic[R]):
                 self._counts[value] += step
 
 
-def _all(_: Resource[Any, Any]) -> bool:
+def everything(_: Resource[Any, Any]) -> bool:
+    """Tell of an unfiltered list what it is a list of."""
     return True
 
 
@@ -207,7 +208,7 @@ class Store(Generic[R]):
         if before is not None and version is not None and version_of(before) > version:
             return False
         self._tombstones[item.metadata.uid] = version
-        self._emptied[key] = max(self._emptied.get(key, 0), version_of(item) if version is None else version)
+        self._emptied[key] = max(self._emptied.pop(key, 0), version_of(item) if version is None else version)
         self._bury()
         if before is None or before.metadata.uid != item.metadata.uid:
             return False
@@ -235,7 +236,7 @@ class Store(Generic[R]):
         items: Iterable[R],
         resource_version: str,
         *,
-        among: Callable[[R], bool] = _all,
+        among: Callable[[R], bool] = everything,
         lasting: bool = True,
     ) -> None:
         """Take a list as the truth of its moment: what is not in it and is not newer is gone.

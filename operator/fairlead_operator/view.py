@@ -8,7 +8,7 @@ from fairlead_kube.client import KubeClient
 from fairlead_kube.endpoints import ATTACHMENTS, BACKENDS, NODE_CONNECTORS, NODES, VOLUMES, Endpoint
 from fairlead_kube.errors import NotFound
 from fairlead_kube.node import Node
-from fairlead_kube.store import Change, Store, version_of
+from fairlead_kube.store import Change, Store, everything, version_of
 from fairlead_kube.watching import read_all
 from fairlead_operator.core.placement import place_attachment, place_volume
 from fairlead_operator.shard import Shard, backend_label, strays
@@ -162,14 +162,11 @@ class View:
         store: Store[R],
         selector: str = "",
         *,
-        among: Callable[[R], bool] | None = None,
+        among: Callable[[R], bool] = everything,
     ) -> None:
         with store.listing():
             listing = await read_all(client, endpoint, label_selector=selector, known=store.in_version)
-            if among is None:
-                await store.replace(listing.items, listing.resource_version)
-            else:
-                await store.replace(listing.items, listing.resource_version, among=among)
+            await store.replace(listing.items, listing.resource_version, among=among)
         await self.watch.listed(listing.items)
 
     async def volume(self, client: KubeClient, name: str, namespace: str) -> Volume | None:
