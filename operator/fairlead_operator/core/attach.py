@@ -1,10 +1,12 @@
 """What an Attachment that is wanted needs next: to be admitted, then exported or kept reserved."""
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
 from fairlead_crds.conditions import ADMITTED, EXPORTED, ConditionStatus, Reason, find, is_true
 from fairlead_crds.kinds import (
+    Attachment,
     AttachmentPhase,
     ConflictPolicy,
     SecretReference,
@@ -34,19 +36,22 @@ def _admit(facts: AttachmentFacts, volume: Volume) -> steps.AttachmentStep:
     attachment = facts.attachment
     if volume.deleting:
         return _reject(facts, Reason.VOLUME_DELETED, f"Volume {volume.metadata.name!r} is being deleted")
-    holders = ledger.in_the_way(volume, attachment)
+    unlisted = [peer for peer in _unlisted(facts, volume) if _is_going(peer)] if facts.export is None else []
+    holders = ledger.in_the_way(_with_holders(volume, unlisted, facts.now), attachment)
     if holders:
         message = f"Volume {volume.metadata.name!r} is held by {ledger.describe(holders)}"
         if attachment.spec.conflict_policy is ConflictPolicy.REJECT:
             return _reject(facts, Reason.VOLUME_IN_USE, message)
-        return _wait_for_volume(facts, Reason.VOLUME_IN_USE, message)
+        step = _wait_for_volume(facts, Reason.VOLUME_IN_USE, message)
+        # When one goes that no ledger names, no change of the Volume tells.
+        return steps.Wait(retry=True) if unlisted and isinstance(step, steps.Wait) else step
     if not is_true(volume.status.conditions, "Ready"):
         ready = next((c for c in volume.status.conditions if c.type == "Ready"), None)
         why = f": {ready.message}" if ready is not None and ready.message else ""
         return _wait_for_volume(
             facts, Reason.VOLUME_NOT_READY, f"Volume {volume.metadata.name!r} is not ready yet{why}"
         )
-    if facts.export is None and _is_claimed(facts, volume):
+    if facts.export is None and not all(map(_is_going, _unlisted(facts, volume))):
         # The ledger was lost (objects restored from a backup) while exports live on: their owners come first.
         return steps.Wait(retry=True)
     if facts.export is None and ledger.ahead_in_line(volume, attachment, facts.peers) is not None:
@@ -56,16 +61,22 @@ def _admit(facts: AttachmentFacts, volume: Volume) -> steps.AttachmentStep:
     return steps.Admit(ledger.with_holder(volume, attachment, mode, facts.now))
 
 
-def _is_claimed(facts: AttachmentFacts, volume: Volume) -> bool:
-    """Whether another Attachment has the volume exported and is not in the ledger yet."""
-    return any(
-        peer.metadata.uid in facts.exported_peers
-        and ledger.holder_of(volume, peer.metadata.uid) is None
-        and not peer.deleting
-        and peer.status.rejected_at is None
-        for peer in facts.peers
-        if peer.metadata.uid != facts.attachment.metadata.uid
-    )
+def _unlisted(facts: AttachmentFacts, volume: Volume) -> list[Attachment]:
+    """Return the others that have the volume exported and are not in its ledger."""
+    exported = (p for p in facts.peers if p.metadata.uid in facts.exported_peers - {facts.attachment.metadata.uid})
+    return [peer for peer in exported if ledger.holder_of(volume, peer.metadata.uid) is None]
+
+
+def _is_going(peer: Attachment) -> bool:
+    """Whether it will be cut off, and not be in the ledger again: until then it has the volume all the same."""
+    return peer.deleting or peer.status.rejected_at is not None
+
+
+def _with_holders(volume: Volume, attachments: Iterable[Attachment], now: datetime) -> Volume:
+    for attachment in attachments:
+        mode = effective_mode(volume, attachment.spec, None)
+        volume = volume.model_copy(update={"status": ledger.with_holder(volume, attachment, mode, now)})
+    return volume
 
 
 def _wait_for_volume(facts: AttachmentFacts, reason: Reason, message: str) -> steps.AttachmentStep:

@@ -116,7 +116,8 @@ class Promises:
             self._require(live is None, f"{name} was refused while its export was live")
         if is_true(after.status.conditions, EXPORTED) and not is_true(before.status.conditions, EXPORTED):
             self._counts["exported"] += 1
-            held = self._holders(uid) or self.forced & self._had[uid]
+            # What was in a ledger that was lost, and is going, is not put in again; it must be told as it is.
+            held = self._holders(uid) or self.forced & self._had[uid] or (after.deleting and uid in self.unlisted)
             self._require(bool(held), f"{name} was told that it is exported, and no ledger names it")
             # What was lost with the status is not told anew to a node that only has to log out.
             told = after.status.connection_info is not None or after.deleting

@@ -90,6 +90,23 @@ def test_nothing_ends_for_a_taint_that_was_taken_away(life: AnyLife) -> None:
     assert life.world.server.find("attachments", "a1") is not None
 
 
+@pytest.mark.parametrize("reject", [True, False])
+def test_who_has_yet_to_log_out_keeps_the_volume_though_the_ledger_was_lost(life: AnyLife, reject: bool) -> None:
+    """Matrix: whether the next in line is refused, or waits."""
+    attach(life, polite=True)
+    life.world.work_off()
+    life.world.array.log_in(life.world.server.find("attachments", "a1").handle)
+    life.delete_attachment("a1", guarded=False)
+    life.world.work_off()
+    life.restore(away=False, deleted=None)
+    attach(life, "a2", place={"connector": {"initiator": "n2"}}, reject=reject)
+    life.world.work_off()
+    life.world.advance(5.0)
+    life.world.work_off()
+    told = life.world.server.find("attachments", "a2").status.conditions
+    assert [c.reason for c in told if c.type == "Admitted"] == ["VolumeInUse"]
+
+
 @pytest.mark.parametrize("earlier", [True, False])
 def test_a_watch_that_is_behind_the_take_over_brings_nobody_back(life: AnyLife, earlier: bool) -> None:
     """Matrix: what it tells of was gone before the list, or after its namesake, which was in it, went."""
