@@ -29,6 +29,9 @@ from fairlead_operator.writes import Writer
 
 _log = logging.getLogger(__name__)
 
+_LIST_PAUSE = 20.0
+"""That many times the processor time of reading everything passes before it is read again: of very many it is a lot."""
+
 _HELD_PAUSE = 10.0
 """Seconds between looks at the Lease of a Backend that is gone from the API server and still served."""
 
@@ -57,7 +60,7 @@ class UnplacedController:
     async def run(self, tenure: Tenure) -> None:
         """Serve until cancelled."""
         del tenure  # nothing here reaches outside the API server, whose compare-and-swap is fence enough
-        await self._relist()
+        await self._relist(everything=self._view.shard.unlabelled)
         queue = self._queue = WorkQueue("controller")
         try:
             async with asyncio.TaskGroup() as group:
@@ -66,11 +69,11 @@ class UnplacedController:
         finally:
             self._queue = None
 
-    async def _relist(self) -> None:
+    async def _relist(self, *, everything: bool) -> None:
         self._look.clear()
         while True:
             try:
-                if self._view.shard.unlabelled:
+                if everything:
                     await self._view.relist(self._client)
                 else:
                     # The watch brings the rest. What is decided on too old a view is refused by compare-and-swap, and
@@ -82,19 +85,33 @@ class UnplacedController:
                 await asyncio.sleep(0.5)
 
     async def _resync(self, queue: WorkQueue[Key]) -> None:
-        """Look at what may be ours, now; with a part of the objects only, now and then: no watch tells of it."""
+        """Look at what may be ours, now and every now and then.
+
+        With a part of the objects only, no watch tells of the rest. With all of them, one that broke has not told of
+        the ends that it missed; where the process serves a Backend as well, that one's sweeps have found them.
+        """
         while True:
             everything: list[Backend | Volume | Attachment] = [*self._view.backends]
             everything += [*self._view.volumes, *self._view.attachments]
             async for item in in_turns(everything):
                 if isinstance(item, Backend) or self._view.place(item)[1]:
                     queue.add(key_of(item), Priority.RESYNC)
-            if not self._view.shard.unlabelled:
-                return
+            await self._until_old()
+            await self._relist(everything=True)
+
+    async def _until_old(self) -> None:
+        interval, loop = self._settings.sweep_interval, asyncio.get_running_loop()
+        if self._view.shard.unlabelled:
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self._settings.sweep_interval):
+                async with asyncio.timeout(interval):
                     await self._look.wait()
-            await self._relist()
+            return
+        began = loop.time()
+        while True:
+            due = max(began, self._view.listed_at) + max(interval, _LIST_PAUSE * self._view.listed_in)
+            if loop.time() >= due:
+                return
+            await asyncio.sleep(due - loop.time())
 
     async def _handle(self, key: Key) -> None:
         try:

@@ -1,5 +1,7 @@
 """The operator's copy of the cluster: one store per kind and the indexes that reconciling needs."""
 
+import asyncio
+import time
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, NamedTuple, TypeVar
 
@@ -46,6 +48,10 @@ class View:
             NodeConnector: self.connectors,
             Node: self.nodes,
         }
+        self.listed_at = float("-inf")
+        """When everything was read live last, in the event loop's time."""
+        self.listed_in = 0.0
+        """Seconds of processor time that it took."""
         self._departed: dict[str, Backend] = {}
         self.backends.listen(self._remember_departed)
         self.attachments_of_volume = self.attachments.index(lambda a: (a.metadata.namespace, a.spec.volume_name))
@@ -133,11 +139,13 @@ class View:
 
     async def relist(self, client: KubeClient) -> None:
         """Read everything live and take it as the truth: what a broken watch never told is repaired here."""
+        began = time.thread_time()
         await self.relist_backends(client)
         await self._relist(client, NODE_CONNECTORS, self.connectors)
         await self._relist(client, NODES, self.nodes)
         await self._relist_shard(client, VOLUMES, self.volumes)
         await self._relist_shard(client, ATTACHMENTS, self.attachments)
+        self.listed_at, self.listed_in = asyncio.get_running_loop().time(), time.thread_time() - began
 
     async def relist_backends(self, client: KubeClient) -> None:
         """Read the Backends live and take them as the truth."""

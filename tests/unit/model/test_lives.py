@@ -75,6 +75,26 @@ def test_what_hangs_on_an_object_without_label_is_looked_at_when_that_goes(life:
     life.tear_off_finalizer(plural, 0, delete=True)
 
 
+def test_a_controller_that_serves_no_backend_learns_what_its_broken_watch_missed(life: AnyLife) -> None:
+    """Of a Volume that is gone it must say that it is not there."""
+    world = life.world
+    serving = [p for p in world.processes if any(e.in_office for e in p.elections.values())]
+    for election in world.candidates("fairlead-controller"):
+        if election.process not in serving:
+            world.elect(election)
+            break
+    world.work_off()
+    life.tear_off_finalizer("volumes", 0, delete=False)
+    for process in world.processes:
+        process.lose_watch("volumes")
+    life.delete_volume("v1")
+    # The Backend's operator learns it by a sweep, and makes the next one nobody's.
+    for _ in range(40):
+        world.advance(5.0)
+        world.work_off()
+    attach(life)
+
+
 def test_nothing_ends_for_a_taint_that_was_taken_away(life: AnyLife) -> None:
     """The watch of Nodes lags behind that of Attachments."""
     life.change_node("n1")
