@@ -53,10 +53,17 @@ class Watched:
         return self.metric("fairlead_event_loop_longest_busy_seconds ")
 
     @property
+    def pairs(self) -> float:
+        """Attachments it knows, once it knows as many Volumes."""
+        return self._of_both("fairlead_cache_objects")
+
+    @property
     def told(self) -> float:
         """Attachments of which its watch has told, once it has of as many Volumes; an operator's."""
-        kinds = ("volumes", "attachments")
-        return min(self.metric(f'fairlead_watch_events_total{{resource="{kind}"}}') for kind in kinds)
+        return self._of_both("fairlead_watch_events_total")
+
+    def _of_both(self, metric: str) -> float:
+        return min(self.metric(f'{metric}{{resource="{kind}"}}') for kind in ("volumes", "attachments"))
 
     def until(self, what: str, holds: Callable[[], bool]) -> float:
         """Wait for a condition; return the seconds that it took.
