@@ -262,7 +262,9 @@ class People(Life):
                 self.world.elect(candidates[0])
         self.world.come_to_rest()
         trace = "\n".join(self.world.promises.trace)
-        assert self.world.server.version == version, f"{trace}\ntaking over wrote though nothing had changed"
+        # What fails again and again says how often, and a new holder begins to count anew.
+        failing = any("(tried " in c.message for a in self.world.server.all("attachments") for c in a.status.conditions)
+        assert failing or self.world.server.version == version, f"{trace}\ntaking over wrote though nothing had changed"
 
 
 def _metadata(name: str, door: str) -> dict[str, Any]:

@@ -113,7 +113,10 @@ class Promises:
             self._on_end(after)
         if after.status.rejected_at is not None and before.status.rejected_at is None:
             self._counts[f"rejected {after.status.history[-1].reason}"] += 1
-            self._require(live is None, f"{name} was refused while its export was live")
+            # While the array does not answer, the last status is all there is to go by, and a Volume that was torn away
+            # is no evidence; once it answers, the export is taken away.
+            void = self._array.down and self._is_void(after)
+            self._require(live is None or void, f"{name} was refused while its export was live")
         if is_true(after.status.conditions, EXPORTED) and not is_true(before.status.conditions, EXPORTED):
             self._counts["exported"] += 1
             # What was in a ledger that was lost, and is going, is not put in again; it must be told as it is.
