@@ -24,13 +24,10 @@ from fairlead_operator.queue import Again, Priority, WorkQueue
 from fairlead_operator.registry import Unusable, plan_for
 from fairlead_operator.settings import Settings
 from fairlead_operator.shard import backend_label
-from fairlead_operator.view import Key, View, key_of
+from fairlead_operator.view import LIST_PAUSE, Key, View, key_of
 from fairlead_operator.writes import Writer
 
 _log = logging.getLogger(__name__)
-
-_LIST_PAUSE = 20.0
-"""That many times the processor time of reading everything passes before it is read again: of very many it is a lot."""
 
 _HELD_PAUSE = 10.0
 """Seconds between looks at the Lease of a Backend that is gone from the API server and still served."""
@@ -108,7 +105,7 @@ class UnplacedController:
             return
         began = loop.time()
         while True:
-            due = max(began, self._view.listed_at) + max(interval, _LIST_PAUSE * self._view.listed_in)
+            due = max(began, self._view.listed_at) + max(interval, LIST_PAUSE * self._view.listed_in)
             if loop.time() >= due:
                 return
             await asyncio.sleep(due - loop.time())

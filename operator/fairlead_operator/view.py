@@ -18,6 +18,10 @@ from fairlead_operator.watch_check import WatchCheck
 
 R = TypeVar("R", bound=Resource[Any, Any])
 
+LIST_PAUSE = 20.0
+"""That many times the processor time of reading everything, a sweep included, passes before the next: of very many
+objects it is a lot. How long it lasted does not count: an API server that hung meanwhile must not put off the next."""
+
 
 class Key(NamedTuple):
     """Names an object to reconcile."""

@@ -26,7 +26,7 @@ from fairlead_operator.shard import Shard, backend_label
 from fairlead_operator.sweep import Sweeper
 from fairlead_operator.tenure import EFFECT_TIMEOUT, Service
 from fairlead_operator.trail import a_pass
-from fairlead_operator.view import Key, View
+from fairlead_operator.view import LIST_PAUSE, Key, View
 from fairlead_operator.volumes import VolumeReconciler
 from fairlead_operator.writes import Writer
 from fairlead_telemetry.event_loop import look_at_everything_again
@@ -37,10 +37,6 @@ _PULSE = 0.2
 """Seconds between looks at the daemon's generation; a look costs no call."""
 
 _CHECK_EVERY = 5.0
-_SWEEP_PAUSE = 20.0
-"""That many times a sweep's processor time, lists included, passes before the next: of very many objects it is a lot.
-What counts is not how long it lasted: an API server that hung meanwhile must not put off the next."""
-
 _WATCH_PATIENCE = 5.0
 """That many times a comparison's processor time the watch may take for its first list; then everything is looked at."""
 
@@ -206,7 +202,7 @@ class BackendWorker:
                     latest = service.driver.generation
                     await self._sweeper.sweep(service)
                     generation, swept = latest, loop.time()
-                elif now - swept >= max(self._settings.sweep_interval, _SWEEP_PAUSE * self._compared_in):
+                elif now - swept >= max(self._settings.sweep_interval, LIST_PAUSE * self._compared_in):
                     began = time.thread_time()
                     await self._view.relist(self._client)
                     await self._look_for_keys(service)

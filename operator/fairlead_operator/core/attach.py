@@ -36,22 +36,23 @@ def _admit(facts: AttachmentFacts, volume: Volume) -> steps.AttachmentStep:
     attachment = facts.attachment
     if volume.deleting:
         return _reject(facts, Reason.VOLUME_DELETED, f"Volume {volume.metadata.name!r} is being deleted")
-    unlisted = [peer for peer in _unlisted(facts, volume) if _is_going(peer)] if facts.export is None else []
-    holders = ledger.in_the_way(_with_holders(volume, unlisted, facts.now), attachment)
+    unlisted = _unlisted(facts, volume) if facts.export is None else []
+    going = [peer for peer in unlisted if _is_going(peer)]
+    holders = ledger.in_the_way(_with_holders(volume, going, facts.now), attachment)
     if holders:
         message = f"Volume {volume.metadata.name!r} is held by {ledger.describe(holders)}"
         if attachment.spec.conflict_policy is ConflictPolicy.REJECT:
             return _reject(facts, Reason.VOLUME_IN_USE, message)
         step = _wait_for_volume(facts, Reason.VOLUME_IN_USE, message)
         # When one goes that no ledger names, no change of the Volume tells.
-        return steps.Wait(retry=True) if unlisted and isinstance(step, steps.Wait) else step
+        return steps.Wait(retry=True) if going and isinstance(step, steps.Wait) else step
     if not is_true(volume.status.conditions, "Ready"):
         ready = next((c for c in volume.status.conditions if c.type == "Ready"), None)
         why = f": {ready.message}" if ready is not None and ready.message else ""
         return _wait_for_volume(
             facts, Reason.VOLUME_NOT_READY, f"Volume {volume.metadata.name!r} is not ready yet{why}"
         )
-    if facts.export is None and not all(map(_is_going, _unlisted(facts, volume))):
+    if len(unlisted) > len(going):
         # The ledger was lost (objects restored from a backup) while exports live on: their owners come first.
         return steps.Wait(retry=True)
     if facts.export is None and ledger.ahead_in_line(volume, attachment, facts.peers) is not None:
