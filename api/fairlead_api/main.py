@@ -66,7 +66,9 @@ async def serve(settings: Settings) -> None:
     address, port = listener.getsockname()[:2]
     async with (
         watched_loop(),
-        await KubeClient.from_environment(on_answer=count_request, namespaces=settings.namespaces) as client,
+        await KubeClient.from_environment(
+            "fairlead-api", on_answer=count_request, namespaces=settings.namespaces
+        ) as client,
         _reporting(settings, facade := Facade.build(client, settings)),
     ):
         config = uvicorn.Config(

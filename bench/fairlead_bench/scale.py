@@ -1,12 +1,12 @@
 """Section `scale`: the same things with 1,000, 10,000 and 100,000 Attachments, and as many Volumes, present."""
 
 import asyncio
-import contextlib
 import json
 import os
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import AsyncExitStack, contextmanager
+from dataclasses import dataclass, field
 
 from fairlead_bench import processes
 from fairlead_bench.figures import Cell, Chart, Ratio, Result, Series, Table, median, quantile
@@ -27,16 +27,33 @@ ABOUT = """\
 How much the number of objects matters. Exports are written down and not made (driver `record`), because 100,000 of
 them are not at hand; everything else is real. One pair of Volume and Attachment lives through the facade and the
 operator, and copies of what it leaves behind are written straight to the API server. Then an operator starts over them,
-a second one stands by and takes over when the first is killed (`kill -9`), and a facade starts. *Compared* is when the
+a second one stands by and takes over when the first is killed (`kill -9`), and a facade starts. A whole installation
+beside it keeps 1,000 pairs from the beginning to the end, and whatever is compared with it is asked of both in turns,
+which with 1,000 in both shows how far two alike installations differ. *Compared* is when the
 Lease is won, everything read from a quorum and compared with the exports; *ready* is when the watch has told of each
 object, too, so that it tells of changes at once; *done* is when every object has been looked at once. A stall is how
 late the event loop comes to a timer set every 10 ms; *work* is the most processor time that it took meanwhile.
 """
 
 
+@dataclass(frozen=True)
+class _Asked:
+    """What one client saw of an installation. Times in seconds."""
+
+    attach: list[float] = field(default_factory=list)
+    page: list[float] = field(default_factory=list)
+    show: list[float] = field(default_factory=list)
+
+
 @dataclass(kw_only=True)
 class _Size:
-    """What was seen with so many pairs. Times in seconds, memory in bytes."""
+    """What was seen with so many pairs. Times in seconds, memory in bytes.
+
+    Attributes:
+        asked: of the installation that has them.
+        beside: of the one that has few, in the same turns.
+        busy: processors that each process kept busy, by what the client did.
+    """
 
     pairs: int
     loading: Loading
@@ -47,20 +64,19 @@ class _Size:
     backend_writes: int = 0
     failover: float = 0.0
     serving: float = 0.0
-    attach: list[float]
-    page: list[float]
-    show: list[float]
-    memory: dict[str, int]
-    stalls: dict[str, float]
-    work: dict[str, float]
-    busy: dict[str, dict[str, float]]
+    asked: _Asked = field(default_factory=_Asked)
+    beside: _Asked = field(default_factory=_Asked)
+    memory: dict[str, int] = field(default_factory=dict)
+    stalls: dict[str, float] = field(default_factory=dict)
+    work: dict[str, float] = field(default_factory=dict)
+    busy: dict[str, dict[str, float]] = field(default_factory=dict)
     store: int = 0
 
 
-def _measure(installed: Populated, pairs: int, bench: Bench) -> _Size:
+def _measure(installed: Populated, beside: Populated, pairs: int, bench: Bench) -> _Size:
     say(f"loading {pairs - installed.pairs} pairs")
     loading = installed.grow(pairs)
-    size = _Size(pairs=pairs, loading=loading, attach=[], page=[], show=[], memory={}, stalls={}, work={}, busy={})
+    size = _Size(pairs=pairs, loading=loading)
     say(f"loaded in {size.loading.seconds:.0f} s; starting an operator")
     mark = installed.control_plane.audit_log.mark()
     first = installed.operator(f"first-{pairs}")
@@ -81,9 +97,7 @@ def _measure(installed: Populated, pairs: int, bench: Bench) -> _Size:
     # Until it is at rest it has a core of its own, which the requests would miss.
     spare.until("was told of everything", lambda: spare.told >= pairs)
     parts = {name: [component.pid] for name, component in installed.control_plane.components.items()}
-    ours = {"operator": first, "facade": facade, "standby": spare}
-    everybody = parts | {name: [process.component.pid] for name, process in ours.items()} | {"bench": [os.getpid()]}
-    asyncio.run(_requests(installed, size, first, bench, everybody))
+    asyncio.run(_requests(installed, beside, size, first, bench))
     size.memory["standby"] = _resident(spare)
     size.stalls |= {"facade": facade.longest_stall, "takeover": spare.longest_stall}
     size.work |= {"facade": facade.longest_work, "takeover": spare.longest_work}
@@ -93,36 +107,62 @@ def _measure(installed: Populated, pairs: int, bench: Bench) -> _Size:
     return size
 
 
-async def _requests(
-    installed: Populated, size: _Size, leader: Watched, bench: Bench, everybody: Mapping[str, list[int]]
-) -> None:
-    @contextlib.contextmanager
-    def watching(what: str) -> Iterator[None]:
-        began, before = time.perf_counter(), processes.cpu_by_part(everybody)
-        yield
-        used, seconds = processes.cpu_by_part(everybody), time.perf_counter() - began
-        size.busy[what] = {part: (used[part] - before[part]) / seconds for part in everybody}
+@dataclass(frozen=True)
+class _Client:
+    """One client of an installation, on a volume of its own."""
 
-    async with RestLoad(f"{installed.stack.facade_url}/v3", project=PROJECT) as load:
-        volume = await load.create_volume()
-        for _ in range(bench.count(10, quick=3)):
-            await load.cycle(volume)
-        with watching("lives"):
-            for _ in range(bench.count(200, quick=20)):
-                size.attach.append((await load.cycle(volume)).create)
-        newest = json.loads(await load.content(f"/attachments?limit={_PAGE}"))["attachments"]
+    load: RestLoad
+    volume: str
+    seen: _Asked
+
+    async def live(self, count: int) -> None:
+        """Attach and detach so many times."""
+        self.seen.attach.extend([(await self.load.cycle(self.volume)).create for _ in range(count)])
+
+    async def read(self, count: int) -> None:
+        """Ask as often for a page that begins below the newest, and for the attachment before it."""
+        newest = json.loads(await self.load.content(f"/attachments?limit={_PAGE}"))["attachments"]
         marker = newest[_PAGE // 2]["id"]
-        with watching("reads"):
-            for _ in range(bench.count(300, quick=30)):
-                began = time.perf_counter()
-                page = await load.content(f"/attachments?limit={_PAGE}&marker={marker}")
-                size.page.append(time.perf_counter() - began)
-                size.show.append(await load.show(marker))
+        for _ in range(count):
+            began = time.perf_counter()
+            page = await self.load.content(f"/attachments?limit={_PAGE}&marker={marker}")
+            self.seen.page.append(time.perf_counter() - began)
+            self.seen.show.append(await self.load.show(marker))
         assert len(json.loads(page)["attachments"]) == _PAGE
+
+
+async def _requests(installed: Populated, beside: Populated, size: _Size, leader: Watched, bench: Bench) -> None:
+    async with AsyncExitStack() as open_:
+        clients = []
+        for place, seen in ((installed, size.asked), (beside, size.beside)):
+            load = await open_.enter_async_context(RestLoad(f"{place.stack.facade_url}/v3", project=PROJECT))
+            clients.append(_Client(load, await load.create_volume(), seen))
+        for client in clients:
+            # The first ones find caches cold and connections not made.
+            for _ in range(bench.count(10, quick=3)):
+                await client.load.cycle(client.volume)
+        turns = bench.count(10, quick=2)
+        with _watching(installed, beside, size, "lives"):
+            for client in turns * clients:
+                await client.live(bench.count(20, quick=5))
+        with _watching(installed, beside, size, "reads"):
+            for client in turns * clients:
+                await client.read(bench.count(30, quick=5))
         leader.component.kill()
         began = time.monotonic()
-        await load.attach(volume)
+        await clients[0].load.attach(clients[0].volume)
         size.failover = time.monotonic() - began
+
+
+@contextmanager
+def _watching(installed: Populated, beside: Populated, size: _Size, what: str) -> Iterator[None]:
+    """Note who keeps the processors busy meanwhile."""
+    here = {name.removesuffix(f"-{size.pairs}"): [pid] for name, pid in installed.pids().items()}
+    everybody = {**here, "the installation beside": [*beside.pids().values()], "client": [os.getpid()]}
+    began, before = time.perf_counter(), processes.cpu_by_part(everybody)
+    yield
+    used, seconds = processes.cpu_by_part(everybody), time.perf_counter() - began
+    size.busy[what] = {part: (used[part] - before[part]) / seconds for part in everybody}
 
 
 def _idle(operator: Watched, pairs: int) -> bool:
@@ -135,10 +175,19 @@ def _resident(process: Watched) -> int:
 
 async def _run(bench: Bench) -> Result:
     sizes = (300, 600, 1200) if bench.quick else tuple(n for n in (1000, 10_000, 100_000) if n <= bench.largest)
-    with Populated(bench.folder / "fairlead") as installed:
+    with Populated(bench.folder / "many") as installed, Populated(bench.folder / "few") as beside:
         # Starting processes and waiting for them blocks, and the requests have an event loop of their own.
-        found = [await asyncio.to_thread(_measure, installed, pairs, bench) for pairs in sizes]
+        await asyncio.to_thread(_occupy, beside, sizes[0])
+        found = [await asyncio.to_thread(_measure, installed, beside, pairs, bench) for pairs in sizes]
     return _result(found)
+
+
+def _occupy(beside: Populated, pairs: int) -> None:
+    say(f"loading {pairs} pairs for the installation beside")
+    beside.grow(pairs)
+    operator = beside.operator("operator")
+    operator.until("was told of everything", lambda: operator.told >= pairs)
+    beside.facade("facade")
 
 
 def _result(found: list[_Size]) -> Result:
@@ -147,13 +196,13 @@ def _result(found: list[_Size]) -> Result:
     ratios = (
         Ratio(
             name=f"attach, median: {compared}",
-            value=median(many.attach) / median(few.attach),
+            value=median(many.asked.attach) / median(many.beside.attach),
             bound="at most",
             goal=1.3,
         ),
         Ratio(
             name=f"page of {_PAGE}, median: {compared}",
-            value=median(many.page) / median(few.page),
+            value=median(many.asked.page) / median(many.beside.page),
             bound="at most",
             goal=1.3,
         ),
@@ -187,10 +236,10 @@ def _result(found: list[_Size]) -> Result:
 
 def _times(found: list[_Size]) -> Table:
     rows: list[tuple[Cell, ...]] = [
-        ("attach through REST, median, ms", *(1000 * median(s.attach) for s in found)),
-        ("the same, 99th percentile, ms", *(1000 * quantile(s.attach, 0.99) for s in found)),
-        (f"page of {_PAGE} by marker, median, ms", *(1000 * median(s.page) for s in found)),
-        ("one attachment, median, ms", *(1000 * median(s.show) for s in found)),
+        *_asked(found, "attach through REST", "attach"),
+        ("the same, 99th percentile, ms", *(1000 * quantile(s.asked.attach, 0.99) for s in found)),
+        *_asked(found, f"page of {_PAGE} by marker", "page"),
+        *_asked(found, "one attachment", "show"),
         ("operator has compared everything after its start, s", *(s.compared for s in found)),
         ("operator ready, s", *(s.ready for s in found)),
         ("operator done, s", *(s.done for s in found)),
@@ -204,6 +253,11 @@ def _times(found: list[_Size]) -> Table:
     ]
     rows += [(f"longest stall: {part}, ms", *(1000 * s.stalls[part] for s in found)) for part in found[0].stalls]
     return Table(title="Times", columns=_columns(found), rows=tuple(rows))
+
+
+def _asked(found: list[_Size], title: str, what: str) -> Iterator[tuple[Cell, ...]]:
+    for place, name in (("asked", title), ("beside", f"the same of {found[0].pairs:,} pairs, in turns")):
+        yield (f"{name}, median, ms", *(1000 * median(getattr(getattr(size, place), what)) for size in found))
 
 
 def _busy(found: list[_Size]) -> Table:

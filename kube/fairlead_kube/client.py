@@ -12,6 +12,7 @@ import ssl
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Generic, Self, TypeVar
 
@@ -62,11 +63,14 @@ class KubeClient:
         self,
         configuration: Configuration,
         *,
+        agent: str = "fairlead",
         connections: int = 64,
         on_answer: OnAnswer | None = None,
         namespaces: tuple[str, ...] = (),
     ) -> None:
         self.namespaces = namespaces
+        # What stands before the slash is also the name under which the API server notes who owns a field.
+        self._agent = f"{agent}/{version('fairlead')}"
         self._configuration = configuration
         self._on_answer = on_answer
         context = ssl.create_default_context(cafile=configuration.ssl_ca_cert, cadata=configuration.ca_cert_data)
@@ -83,9 +87,16 @@ class KubeClient:
 
     @classmethod
     async def from_environment(
-        cls, *, connections: int = 64, on_answer: OnAnswer | None = None, namespaces: tuple[str, ...] = ()
+        cls,
+        agent: str,
+        *,
+        connections: int = 64,
+        on_answer: OnAnswer | None = None,
+        namespaces: tuple[str, ...] = (),
     ) -> Self:
         """Configure from `$KUBECONFIG`, the pod's ServiceAccount, or the user's own kubeconfig, in this order.
+
+        `agent` is the program's name, for the API server's audit log and its notes of who owns a field.
 
         Raises:
             ConfigException: none of them is usable.
@@ -98,7 +109,7 @@ class KubeClient:
             await _load(kube_config.load_incluster_config, client_configuration=configuration)
         else:
             await _load(kube_config.load_kube_config, client_configuration=configuration)
-        return cls(configuration, connections=connections, on_answer=on_answer, namespaces=namespaces)
+        return cls(configuration, agent=agent, connections=connections, on_answer=on_answer, namespaces=namespaces)
 
     @classmethod
     async def from_kubeconfig(cls, path: Path | str, *, connections: int = 64) -> Self:
@@ -109,7 +120,9 @@ class KubeClient:
 
     async def __aenter__(self) -> Self:
         connector = aiohttp.TCPConnector(limit=self._limit, ssl=self._ssl, keepalive_timeout=60)
-        self._session = aiohttp.ClientSession(base_url=self._configuration.host, connector=connector)
+        self._session = aiohttp.ClientSession(
+            base_url=self._configuration.host, connector=connector, headers={"User-Agent": self._agent}
+        )
         return self
 
     async def __aexit__(self, *_: object) -> None:

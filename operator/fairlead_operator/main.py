@@ -16,7 +16,7 @@ from fairlead_operator.handlers import NothingToRemember, make_registry, make_se
 from fairlead_operator.observation import Observation
 from fairlead_operator.probes import probes
 from fairlead_operator.runtime import Runtime
-from fairlead_operator.settings import Settings
+from fairlead_operator.settings import PROGRAM, Settings
 from fairlead_telemetry.api_requests import count_request
 from fairlead_telemetry.event_loop import watched_loop
 from fairlead_telemetry.logs import set_up
@@ -26,7 +26,9 @@ from fairlead_telemetry.tracing import TracingUnavailable, exporting
 
 async def run(settings: Settings) -> None:
     """Run until a signal asks to stop; then finish what is under way and release the Leases."""
-    async with await KubeClient.from_environment(on_answer=count_request, namespaces=settings.namespaces) as client:
+    async with await KubeClient.from_environment(
+        PROGRAM, on_answer=count_request, namespaces=settings.namespaces
+    ) as client:
         runtime = Runtime(settings, client)
         REGISTRY.register(Observation(runtime, patience=settings.patience))
         async with watched_loop(), serving(*_side_ports(settings, runtime)), _declaring(client, settings):
@@ -72,12 +74,12 @@ def main() -> None:
     settings = Settings.from_arguments()
     set_up(settings.reporting.log_format, level=settings.log_level, ours=("fairlead_operator", "fairlead_kube"))
     try:
-        with exporting("fairlead-operator", version("fairlead"), settings.reporting.otlp_endpoint):
+        with exporting(PROGRAM, version("fairlead"), settings.reporting.otlp_endpoint):
             asyncio.run(run(settings))
     except ConfigException as error:
-        sys.exit(f"fairlead-operator: no cluster to talk to: {error}")
+        sys.exit(f"{PROGRAM}: no cluster to talk to: {error}")
     except TracingUnavailable as error:
-        sys.exit(f"fairlead-operator: {error}")
+        sys.exit(f"{PROGRAM}: {error}")
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ from fairlead_operator.lease import Election
 from fairlead_operator.metrics import WATCH_EVENTS
 from fairlead_operator.queue import Priority
 from fairlead_operator.registry import Plan, Unusable, plan_for
-from fairlead_operator.settings import Settings
+from fairlead_operator.settings import PROGRAM, Settings
 from fairlead_operator.unplaced import UnplacedController
 from fairlead_operator.view import Key, View, key_of
 from fairlead_operator.worker import BackendWorker
@@ -144,7 +144,7 @@ class Runtime:
             namespace=self._settings.system_namespace,
             identity=self._identity,
             timing=self._settings.lease,
-            connect=lambda: KubeClient.from_environment(connections=2, on_answer=count_request),
+            connect=lambda: KubeClient.from_environment(PROGRAM, connections=2, on_answer=count_request),
             on_won=work,
         )
 

@@ -13,6 +13,9 @@ from fairlead_operator.lease import LeaseTiming
 from fairlead_operator.shard import Shard
 from fairlead_telemetry.options import ReportingOptions, add_options, reporting_options
 
+PROGRAM = "fairlead-operator"
+"""Its name for users, the API server and traces."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
@@ -96,7 +99,7 @@ class Settings:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="fairlead-operator",
+        prog=PROGRAM,
         description="Attach block storage to nodes, as Attachments in a Kubernetes cluster ask for it.",
         epilog="The cluster is that of $KUBECONFIG, of the pod's ServiceAccount, or of the user's kubeconfig. "
         "Every option may also be given as FAIRLEAD_<OPTION>.",

@@ -107,7 +107,7 @@ def _some(items: Sequence[Resource[Any, Any]]) -> str:
 
 
 async def _run(options: argparse.Namespace) -> None:
-    async with await KubeClient.from_environment(namespaces=options.namespaces) as client:
+    async with await KubeClient.from_environment("fairlead-uninstall", namespaces=options.namespaces) as client:
         await prepare(
             client,
             drain=options.policy == "Drain",

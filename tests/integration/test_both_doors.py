@@ -73,6 +73,23 @@ def test_what_rest_made_is_seen_and_deleted_by_kubectl(rest: RestDoor, cluster: 
     assert not login(access(made.body["attachment"]["connection_info"], NODE_1)).accepted
 
 
+def test_the_api_server_tells_which_program_owns_which_fields(rest: RestDoor, cluster: Cluster) -> None:
+    attachment = rest.attach(rest.volume("data"), NODE_1).body["attachment"]["id"]
+    assert rest.complete(attachment).status == 204
+    cluster.volume("by-kubectl")
+    cluster.attach("mine", "by-kubectl", NODE_1)
+    cluster.wait_exported("mine")
+
+    def owners(name: str) -> set[tuple[str, str]]:
+        entries = (cluster.get("Attachment", name) or {})["metadata"]["managedFields"]
+        return {(entry["manager"], entry.get("subresource", "")) for entry in entries}
+
+    wait_for(lambda: condition(cluster.get("Attachment", attachment) or {}, "Completed") == "True", what="completed")
+    # What the operator stamps an Attachment with, REST's have from the beginning.
+    assert owners(attachment) == {("fairlead-api", ""), ("fairlead-operator", "status")}
+    assert owners("mine") > {("fairlead-operator", ""), ("fairlead-operator", "status")}
+
+
 def test_what_kubectl_made_is_seen_and_deleted_by_rest(rest: RestDoor, cluster: Cluster) -> None:
     volume = cluster.volume("by-kubectl")["metadata"]["uid"]
     cluster.attach("mine", "by-kubectl", NODE_1)
