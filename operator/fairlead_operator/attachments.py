@@ -23,7 +23,7 @@ from fairlead_operator.drivers.base import (
 from fairlead_operator.faultpoints import faultpoint
 from fairlead_operator.keys import credentials, drop_secret, write_secret
 from fairlead_operator.passes import Reconciler
-from fairlead_operator.tenure import EFFECT_ERRORS, EFFECT_TIMEOUT, failure_of, state_of
+from fairlead_operator.tenure import EFFECT_ERRORS, EFFECT_TIMEOUT, failure_of, shown, state_of
 from fairlead_operator.view import Key, key_of
 
 _log = logging.getLogger(__name__)
@@ -168,11 +168,10 @@ class AttachmentReconciler(Reconciler[AttachmentFacts, Done]):
                 service.assert_lease()
                 await faultpoint("detach.before-unexport")
                 async with asyncio.timeout(EFFECT_TIMEOUT):
-                    cut = state_of(await service.driver.get_export(handle))
-                    await service.driver.remove_export(handle)
+                    cut = shown(await service.driver.remove_export(handle))
                 service.book.record(handle, None)
-                if cut is not None and cut.sessions:
-                    message = f"cut off {', '.join(map(str, cut.sessions))}, still logged in: {why}"
+                if cut:
+                    message = f"cut off {', '.join(map(str, cut))}, still logged in: {why}"
                     service.recorder.warn(attachment, Reason.SESSION_CUT, message, "Detach")
                 await faultpoint("detach.after-unexport")
                 return dataclasses.replace(done, unexported=True, connection=None, seen=None)

@@ -1,5 +1,6 @@
 """What reconciling a Backend's objects needs during one tenure of its Lease."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -18,6 +19,7 @@ from fairlead_operator.drivers.base import (
     OutOfSpace,
     UnknownOutcome,
 )
+from fairlead_operator.drivers.base import Session as LiveSession
 from fairlead_operator.events import Recorder
 from fairlead_operator.faultpoints import InjectedFault
 from fairlead_operator.lease import LostLease, Tenure
@@ -77,8 +79,13 @@ def state_of(export: Export | None) -> ExportState | None:
         initiator=export.initiator,
         access_mode=export.access_mode,
         complete=export.complete,
-        sessions=tuple(Session(initiator=s.initiator[:255], address=s.address[:255]) for s in export.sessions),
+        sessions=shown(export.sessions),
     )
+
+
+def shown(sessions: Iterable[LiveSession]) -> tuple[Session, ...]:
+    """Return sessions as statuses and events show them."""
+    return tuple(Session(initiator=s.initiator[:255], address=s.address[:255]) for s in sessions)
 
 
 def failure_of(error: Exception) -> Failure:

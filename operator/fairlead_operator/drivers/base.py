@@ -283,8 +283,12 @@ class Driver(abc.ABC):
         """Read the export back from the backend, not from memory; None when there is none."""
 
     @abc.abstractmethod
-    async def remove_export(self, handle: str) -> None:
-        """Cut the node off: refuse new logins, end live sessions, delete the export, prove its absence by listing."""
+    async def remove_export(self, handle: str) -> Sequence[Session]:
+        """Cut the node off: refuse new logins, end live sessions, delete the export, prove its absence by listing.
+
+        Returns:
+            The sessions that it ended, for people to read; empty where the backend does not show them.
+        """
 
     @abc.abstractmethod
     async def list_exports(self) -> Listing:

@@ -23,6 +23,7 @@ from fairlead_operator.drivers.base import (
     ExportRequest,
     IncompleteConnector,
     Listing,
+    Session,
     Stats,
 )
 from fairlead_operator.drivers.iscsi_names import is_handle, is_initiator_name
@@ -170,16 +171,16 @@ class IscsiTgtDriver(Driver):
                 ours[handle] = as_export(target, handle, self._files)
         return Listing(ours=ours, foreign=tuple(foreign))
 
-    async def remove_export(self, handle: str) -> None:
+    async def remove_export(self, handle: str) -> Sequence[Session]:
         """Cut off, close, delete, and prove by tgtd's list of names that the target is gone."""
         name = self._name(handle)
         tid = await self._targets.number(name)
-        if tid is not None:
-            await self._targets.end(tid, name)
+        ended = await self._targets.end(tid, name) if tid is not None else ()
         await self._targets.drop_account(handle)
         await faultpoint("tgt.remove.after-account")
         if await self._targets.number(name) is not None:
             raise DriverUnavailable(f"target {name} is there again after it was deleted; trying again")
+        return [Session(initiator=connection.initiator, address=connection.address) for connection in ended]
 
     async def _on_file(self, handle: str, work: Callable[[], _T]) -> _T:
         _checked(handle, "volume")

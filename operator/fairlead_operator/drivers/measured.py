@@ -22,6 +22,7 @@ from fairlead_operator.drivers.base import (
     Listing,
     OutOfSpace,
     Parameters,
+    Session,
     Stats,
     UnknownOutcome,
 )
@@ -130,10 +131,10 @@ class MeasuredDriver(Driver):
         with self._call("get_export"):
             return await self._inner.get_export(handle)
 
-    async def remove_export(self, handle: str) -> None:
+    async def remove_export(self, handle: str) -> Sequence[Session]:
         """See `Driver`."""
         with self._call("remove_export"):
-            await self._inner.remove_export(handle)
+            return await self._inner.remove_export(handle)
 
     async def list_exports(self) -> Listing:
         """See `Driver`."""

@@ -24,6 +24,7 @@ from fairlead_operator.drivers.base import (
     Listing,
     OutOfSpace,
     Parameters,
+    Session,
     Stats,
 )
 from fairlead_operator.drivers.iscsi_names import is_initiator_name
@@ -167,12 +168,13 @@ class RecordDriver(Driver):
         """The export as noted."""
         return self._journal.exports.get(handle)
 
-    async def remove_export(self, handle: str) -> None:
-        """Forget the export."""
+    async def remove_export(self, handle: str) -> Sequence[Session]:
+        """Forget the export; nobody can have been logged in."""
         self._journal.require()
         await faultpoint("record.remove.before-note")
         if handle in self._journal.exports:
             self._journal.drop_export(handle)
+        return ()
 
     async def list_exports(self) -> Listing:
         """Every export noted."""

@@ -3,13 +3,14 @@
 import asyncio
 import secrets
 import time
+from collections.abc import Collection
 from pathlib import Path
 
 from fairlead_operator.drivers import tgt_listing, tgt_protocol
 from fairlead_operator.drivers.base import AccessMode, DriverUnavailable
 from fairlead_operator.drivers.tgt_export import CONTROLLER, LUN, WantedTarget
 from fairlead_operator.drivers.tgt_fence import TgtDaemon
-from fairlead_operator.drivers.tgt_listing import Target, shown_megabytes
+from fairlead_operator.drivers.tgt_listing import Connection, Target, shown_megabytes
 from fairlead_operator.drivers.tgt_protocol import Request, TgtErrno, TgtError
 from fairlead_operator.faultpoints import faultpoint
 
@@ -94,8 +95,8 @@ class TgtTargets:
         await self._call(tgt_protocol.initiator_bind(tid, wanted.initiator))
         await faultpoint("tgt.create.after-initiator")
 
-    async def end(self, tid: int, name: str) -> None:
-        """Refuse logins and commands, close sessions, delete. Gone is success.
+    async def end(self, tid: int, name: str) -> Collection[Connection]:
+        """Refuse logins and commands, close sessions, delete; return the connections that it closed. Gone is success.
 
         Raises:
             DriverUnavailable: it is cut off, but tgtd cannot delete it yet; repeat.
@@ -104,11 +105,13 @@ class TgtTargets:
         await faultpoint("tgt.remove.after-unbind")
         end = time.monotonic() + self._node_timeout + _REMOVE_GRACE
         pause = 0.001
+        closed: dict[Connection, None] = {}
         # A login that was half way may still become a session, hence the loop.
-        while not await self._end_now(tid, name, last=time.monotonic() > end):
+        while not await self._end_now(tid, name, closed, last=time.monotonic() > end):
             await asyncio.sleep(pause)
             pause = min(pause * 2, 0.1)
         await faultpoint("tgt.remove.after-target")
+        return closed.keys()
 
     async def drop_account(self, user: str) -> None:
         """Delete a CHAP account; none is success. Only for accounts that are bound to no target with others."""
@@ -121,11 +124,12 @@ class TgtTargets:
             if lun is not None and lun.path == str(path) and lun.megabytes != shown_megabytes(size):
                 await self._reopen_lun(target.tid, path, scsi_id, read_only=lun.read_only)
 
-    async def _end_now(self, tid: int, name: str, *, last: bool) -> bool:
+    async def _end_now(self, tid: int, name: str, closed: dict[Connection, None], *, last: bool) -> bool:
         try:
             shown = await self._call(tgt_protocol.connection_show(tid))
             for connection in tgt_listing.parse_connections(shown):
                 await self._unless_gone(tgt_protocol.connection_delete(tid, connection.sid, connection.cid))
+                closed[connection] = None
             await faultpoint("tgt.remove.after-sessions")
             await self._call(tgt_protocol.target_delete(tid))
         except TgtError as error:

@@ -6,7 +6,7 @@ one epoch in the order in which they were sent (an answer to a later call means 
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -214,9 +214,10 @@ class SimulatedDriver(Driver):
         state = await self._send("get_export", lambda array: array.exports.get(handle), changes=False)
         return _export(handle, state) if state is not None else None
 
-    async def remove_export(self, handle: str) -> None:
+    async def remove_export(self, handle: str) -> Sequence[Session]:
         """Absent is success."""
-        await self._send("remove_export", lambda array: array.exports.pop(handle, None), changes=True)
+        removed = await self._send("remove_export", lambda array: array.exports.pop(handle, None), changes=True)
+        return _export(handle, removed).sessions if removed is not None else ()
 
     async def list_exports(self) -> Listing:
         """Everything, at one moment."""

@@ -145,7 +145,10 @@ class ExportRules(Bench):
         watcher = self.request(volume, node=2)
         async with probe.session(info, request.credentials, self.initiator(1)) as node:
             assert await node.write(0x61)
-            await driver.remove_export(request.handle)
+            ended = await driver.remove_export(request.handle)
+            if driver.capabilities.sees_sessions:
+                assert {session.initiator for session in ended} == {self.initiator(1)}
+            assert not await driver.remove_export(request.handle)
             await node.begin_write(0x62)
             assert await driver.get_export(request.handle) is None
             assert not await probe.can_login(info, request.credentials, self.initiator(1))
