@@ -42,12 +42,14 @@ class AttachmentReconciler(Reconciler[AttachmentFacts, Done]):
         """Ask the core."""
         return decide(facts)
 
-    async def refresh(self, key: Key, facts: AttachmentFacts) -> None:
-        """Have newer versions of the Attachment and its Volume, or read them live."""
+    async def refresh(self, key: Key, facts: AttachmentFacts, step: steps.AttachmentStep) -> None:
+        """Have a newer version of the Attachment, or of the Volume if its ledger was to be written; or read it live."""
         view, client, attachment = self._service.view, self._service.client, facts.attachment
-        volume = Key("Volume", key.namespace, attachment.spec.volume_name)
-        await view.refresh(client, key, decided_on=attachment)
-        await view.refresh(client, volume, decided_on=facts.volume)
+        if isinstance(step, steps.Admit | steps.Release):
+            volume = Key("Volume", key.namespace, attachment.spec.volume_name)
+            await view.refresh(client, volume, decided_on=facts.volume)
+        else:
+            await view.refresh(client, key, decided_on=attachment)
 
     async def gather(self, key: Key, done: Done, failure: Failure | None) -> AttachmentFacts | None:
         """Read what is, live where the view may not be trusted."""

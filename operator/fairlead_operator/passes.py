@@ -69,7 +69,7 @@ class Reconciler(abc.ABC, Generic[F, D]):
                     raise Again
             except (Conflict, NotFound):
                 # Ours was an old version: read and decide again. What was done outside stays done.
-                await self.refresh(key, facts)
+                await self.refresh(key, facts, step)
             except Fenced:
                 # Another holder is in charge; the election will end this tenure in a moment.
                 _log.warning("%s: %s did not happen: fenced", key, type(step).__name__)
@@ -105,5 +105,5 @@ class Reconciler(abc.ABC, Generic[F, D]):
         """Do it, and return what is done by now."""
 
     @abc.abstractmethod
-    async def refresh(self, key: Key, facts: F) -> None:
-        """Read live what the decision rested on."""
+    async def refresh(self, key: Key, facts: F, step: Any) -> None:
+        """Have a newer version of what that step would have written, or read it live."""

@@ -45,7 +45,7 @@ class VolumeReconciler(Reconciler[VolumeFacts, _Seen]):
         """Ask the core."""
         return decide(facts)
 
-    async def refresh(self, key: Key, facts: VolumeFacts) -> None:
+    async def refresh(self, key: Key, facts: VolumeFacts, step: steps.VolumeStep) -> None:
         """Have a newer version of the Volume, or read it live."""
         await self._service.view.refresh(self._service.client, key, decided_on=facts.volume)
 
