@@ -13,6 +13,7 @@ from fairlead_kube.node import Node
 from fairlead_kube.store import Change, Store, everything, version_of
 from fairlead_kube.watching import read_all
 from fairlead_operator.core.placement import place_attachment, place_volume
+from fairlead_operator.rounds import Rounds
 from fairlead_operator.shard import Shard, backend_label, strays
 from fairlead_operator.watch_check import WatchCheck
 
@@ -56,6 +57,7 @@ class View:
         """When everything was read live last, in the event loop's time."""
         self.listed_in = 0.0
         """Seconds of processor time that it took."""
+        self._readings: Rounds[None] = Rounds()
         self._departed: dict[str, Backend] = {}
         self.backends.listen(self._remember_departed)
         self.attachments_of_volume = self.attachments.index(lambda a: (a.metadata.namespace, a.spec.volume_name))
@@ -142,7 +144,13 @@ class View:
         self.take(after)
 
     async def relist(self, client: KubeClient) -> None:
-        """Read everything live and take it as the truth: what a broken watch never told is repaired here."""
+        """Read everything live and take it as the truth: what a broken watch never told is repaired here.
+
+        It begins after this call. Several Backends are taken over at once when an operator starts, and share it.
+        """
+        await self._readings.next(lambda: self._relist_all(client))
+
+    async def _relist_all(self, client: KubeClient) -> None:
         began = time.thread_time()
         await self.relist_backends(client)
         await self._relist(client, NODE_CONNECTORS, self.connectors)

@@ -13,6 +13,7 @@ from fairlead_operator.drivers.tgt_fence import TgtDaemon
 from fairlead_operator.drivers.tgt_listing import Connection, Target, shown_megabytes
 from fairlead_operator.drivers.tgt_protocol import Request, TgtErrno, TgtError
 from fairlead_operator.faultpoints import faultpoint
+from fairlead_operator.rounds import Rounds
 
 _REMOVE_GRACE = 5.0
 _PINGS = 3
@@ -26,9 +27,7 @@ class TgtTargets:
         """Takes the daemon and the seconds after which the session of a node that answers nothing is closed."""
         self._call = daemon.call
         self._node_timeout = node_timeout
-        self._show_turn = asyncio.Lock()
-        self._shows_begun = 0
-        self._shown = (0, "")
+        self._shows: Rounds[str] = Rounds()
 
     async def read(self, *, only: str | None = None) -> list[Target]:
         """Targets as tgtd has them now, or those of one name.
@@ -36,14 +35,7 @@ class TgtTargets:
         A listing of 1,000 targets keeps tgtd from its nodes for some 15 ms, so callers that come while one is under
         way share the next one.
         """
-        wanted = self._shows_begun + 1
-        async with self._show_turn:
-            number, text = self._shown
-            if number < wanted:
-                self._shows_begun += 1
-                number = self._shows_begun
-                text = await self._call(tgt_protocol.target_show())
-                self._shown = (number, text)
+        text = await self._shows.next(lambda: self._call(tgt_protocol.target_show()))
         return tgt_listing.parse_targets(text, only=only)
 
     async def number(self, name: str) -> int | None:
