@@ -12,8 +12,7 @@ from fairlead_api.protocol.faults import NotFound
 from fairlead_api.protocol.microversion import MINIMUM, Microversion
 from fairlead_api.protocol.route import ApiRoute, CurrentCall, since
 from fairlead_api.volumes.listing import FILTERS as VOLUME_FILTERS
-from fairlead_api.volumes.view import AVAILABILITY_ZONE
-from fairlead_crds.quantity import to_gib
+from fairlead_api.volumes.view import AVAILABILITY_ZONE, total_gib
 
 router: Final = APIRouter(prefix="/v3", route_class=ApiRoute, tags=["beside"])
 
@@ -100,7 +99,7 @@ async def quotas(
 
 async def _usage(caller: CurrentCaller, facade: CurrentFacade) -> tuple[int, int]:
     volumes = await facade.volume_lists.all(caller, ())
-    return len(volumes), sum(to_gib(volume.spec.size_bytes) for volume in volumes)
+    return len(volumes), await total_gib(volumes)
 
 
 def _empty(path: str, key: str, what: str, minimum: Microversion = MINIMUM) -> None:

@@ -282,3 +282,13 @@ def test_the_readonly_flag_shows_among_the_metadata() -> None:
         annotations={names.ANNOTATION_ADMIN_METADATA: '{"readonly":"True","secret":"x"}'}, metadata={"a": "b"}
     )
     assert volume_view.shown_metadata(item) == {"a": "b", "readonly": "True"}
+
+
+@pytest.mark.parametrize(("version", "shown"), [("3.35", None), ("3.36", {"a": ["2", "1"], "b": ["x"]})])
+async def test_the_summary_has_each_value_of_a_key_once_in_order(version: str, shown: Any) -> None:
+    volumes = [
+        volume(size="1536Mi", metadata=metadata) for metadata in ({"a": "2"}, {"a": "1", "b": "x"}, {"a": "2"}, {})
+    ]
+    totals = await volume_view.totals(volumes, Microversion.parse(version))
+    expected = {"total_count": 4, "total_size": 8} | ({} if shown is None else {"metadata": shown})
+    assert totals == expected

@@ -1,6 +1,6 @@
 """Lists of attachments: their columns, and whose are shown."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from fairlead_api.attachments import state, view
@@ -47,11 +47,20 @@ class AttachmentLists:
     def __init__(self, mirror: Mirror, projects: Projects, lookup: Lookup) -> None:
         self._projects = projects
         self._lookup = lookup
+        by_pinned_volume = mirror.attachments.index(lambda a: a.status.volume_uid or a.spec.volume_name)
+
+        def of_volume(volume_id: str) -> Iterator[Attachment]:
+            for volume in mirror.volumes_by_id.get(volume_id):
+                yield from mirror.attachments_of(volume)
+            # Those whose volume is not in the mirror, or has lost its label.
+            yield from by_pinned_volume.get(volume_id)
+
         self._table = Table(
             ordering=mirror.attachments_in_order,
             columns=_columns(mirror),
             matches={},
             visible=state.is_admitted,
+            indexed={"volume_id": of_volume, "instance_uuid": mirror.attachments.index(state.instance).get},
         )
 
     async def page(self, caller: Caller, pairs: tuple[tuple[str, str], ...], version: Microversion) -> list[Attachment]:
@@ -73,7 +82,7 @@ class AttachmentLists:
             namespace = await self._projects.find(project or caller.project)
             if namespace is None:
                 return []
-        return self._table.page(query, filters, namespace, marker)
+        return await self._table.page(query, filters, namespace, marker)
 
 
 def scope(caller: Caller, pairs: tuple[tuple[str, str], ...]) -> tuple[bool, str | None, tuple[tuple[str, str], ...]]:

@@ -29,6 +29,11 @@ def created_at(item: Resource[Any, Any]) -> datetime:
     return item.metadata.creation_timestamp or _NEVER
 
 
+def place_of(item: Resource[Any, Any]) -> Entry:
+    """Return an object's place in the order."""
+    return created_at(item), item.id, key_of(item)
+
+
 class Ordering(Generic[R]):
     """The objects of a store in order of creation, in all and by namespace."""
 
@@ -43,13 +48,13 @@ class Ordering(Generic[R]):
     def newest_first(self, namespace: str | None, before: R | None = None) -> Iterator[R]:
         """Yield the objects of a namespace (None: of all), the newest first; with `before`, those older than it."""
         entries = self._entries(namespace)
-        end = len(entries) if before is None else bisect_left(entries, self._entry(before))
+        end = len(entries) if before is None else bisect_left(entries, place_of(before))
         return self._objects(entries, range(end - 1, -1, -1))
 
     def oldest_first(self, namespace: str | None, after: R | None = None) -> Iterator[R]:
         """Yield the objects of a namespace (None: of all), the oldest first; with `after`, those younger than it."""
         entries = self._entries(namespace)
-        start = 0 if after is None else bisect_right(entries, self._entry(after))
+        start = 0 if after is None else bisect_right(entries, place_of(after))
         return self._objects(entries, range(start, len(entries)))
 
     def _entries(self, namespace: str | None) -> list[Entry]:
@@ -64,18 +69,14 @@ class Ordering(Generic[R]):
                 yield item
 
     def _take(self, change: Change[R]) -> None:
-        before = None if change.before is None else self._entry(change.before)
-        after = None if change.after is None else self._entry(change.after)
+        before = None if change.before is None else place_of(change.before)
+        after = None if change.after is None else place_of(change.after)
         if before == after:
             return
         for entry, place in ((before, _withdraw), (after, insort)):
             if entry is not None:
                 place(self._all, entry)
                 place(self._by_namespace[entry[2][0]], entry)
-
-    @staticmethod
-    def _entry(item: R) -> Entry:
-        return created_at(item), item.id, key_of(item)
 
 
 def _withdraw(entries: list[Entry], entry: Entry) -> None:

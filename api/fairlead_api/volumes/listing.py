@@ -118,6 +118,7 @@ class VolumeLists:
             matches={"metadata": _has_metadata, "bootable": _bootable},
             visible=lambda volume: labelled_id(volume) is not None,
             moments=MOMENTS,
+            indexed={"name": mirror.volumes.index(lambda volume: volume.spec.display_name).get},
         )
 
     async def page(self, caller: Caller, pairs: tuple[tuple[str, str], ...], version: Microversion) -> VolumePage:
@@ -138,12 +139,9 @@ class VolumeLists:
             namespace = await self._projects.find(project or caller.project)
             if namespace is None:
                 return VolumePage([], count=0 if counted else None)
-        volumes = self._table.page(query, filters, namespace, marker)
-        return VolumePage(
-            volumes,
-            _next(pairs, query, volumes),
-            sum(1 for _ in self._table.rows(filters, namespace)) if counted else None,
-        )
+        volumes = await self._table.page(query, filters, namespace, marker)
+        count = len(await self._table.rows(filters, namespace)) if counted else None
+        return VolumePage(volumes, _next(pairs, query, volumes), count)
 
     async def all(self, caller: Caller, pairs: tuple[tuple[str, str], ...]) -> list[Volume]:
         """Return every volume of the project, or of all with `all_tenants`."""
@@ -153,7 +151,7 @@ class VolumeLists:
             namespace = await self._projects.find(project or caller.project)
             if namespace is None:
                 return []
-        return list(self._table.rows((), namespace))
+        return await self._table.rows((), namespace)
 
 
 def _next(pairs: tuple[tuple[str, str], ...], query: ListQuery, volumes: list[Volume]) -> str | None:

@@ -86,7 +86,7 @@ async def list_detail(call: CurrentCall, caller: CurrentCaller, facade: CurrentF
 async def summarise(call: CurrentCall, caller: CurrentCaller, facade: CurrentFacade) -> Response:
     """From 3.36 on with the values of their metadata."""
     volumes = await facade.volume_lists.all(caller, call.query)
-    return call.answer({"volume-summary": view.totals(volumes, call.version)})
+    return call.answer({"volume-summary": await view.totals(volumes, call.version)})
 
 
 @router.get(

@@ -15,6 +15,7 @@ from fairlead_api.volumes.status import VolumeState
 from fairlead_crds import conditions, names
 from fairlead_crds.kinds import Attachment, Volume
 from fairlead_crds.quantity import to_gib
+from fairlead_kube.turns import in_turns
 
 AVAILABILITY_ZONE: Final = "nova"
 """The one zone, named as every deployment's default is."""
@@ -146,18 +147,19 @@ def _attachment(volume: Volume, attachment: Attachment, *, admin: bool) -> dict[
     }
 
 
-def totals(volumes: Sequence[Volume], version: Microversion) -> dict[str, Any]:
+async def totals(volumes: Sequence[Volume], version: Microversion) -> dict[str, Any]:
     """The summary of many volumes; from 3.36 on with every value of each metadata key."""
-    body: dict[str, Any] = {
-        "total_count": len(volumes),
-        "total_size": sum(to_gib(volume.spec.size_bytes) for volume in volumes),
-    }
+    body: dict[str, Any] = {"total_count": len(volumes), "total_size": await total_gib(volumes)}
     if version >= SUMMARY_METADATA:
-        values: dict[str, list[str]] = {}
-        for volume in volumes:
+        # Dictionaries as ordered sets: a key may have as many values as there are volumes.
+        values: dict[str, dict[str, None]] = {}
+        async for volume in in_turns(volumes):
             for key, value in volume.spec.metadata.items():
-                found = values.setdefault(key, [])
-                if value not in found:
-                    found.append(value)
-        body["metadata"] = values
+                values.setdefault(key, {})[value] = None
+        body["metadata"] = {key: list(found) for key, found in values.items()}
     return body
+
+
+async def total_gib(volumes: Sequence[Volume]) -> int:
+    """The sizes of many volumes together, in GiB."""
+    return sum([to_gib(volume.spec.size_bytes) async for volume in in_turns(volumes)])
