@@ -19,8 +19,8 @@ R = TypeVar("R", bound=Resource[Any, Any])
 Key = tuple[str, str]
 """(namespace, name); the namespace is empty for cluster-scoped kinds."""
 
-_TOMBSTONES = 4096
-"""How many deleted uids are remembered. Events later than this many deletions do not happen: a watch is ordered."""
+_ENDS = 4096
+"""How many ends are remembered. Events later than this many ends do not happen: a watch is ordered."""
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,8 @@ class Store(Generic[R]):
 
     def __init__(self) -> None:
         self._objects: dict[Key, R] = {}
-        self._tombstones: OrderedDict[str, int | None] = OrderedDict()
+        self._ended: OrderedDict[str, None] = OrderedDict()
+        """Uids of objects that are gone for good, whatever version of them comes late."""
         self._emptied: OrderedDict[Key, int] = OrderedDict()
         """As of which version a name had nobody any more; an earlier bearer is gone too."""
         self._moments: dict[Callable[[R], bool], int] = {}
@@ -179,10 +180,8 @@ class Store(Generic[R]):
 
     def _take(self, item: R) -> bool:
         key = key_of(item)
-        if item.metadata.uid in self._tombstones:
-            until = self._tombstones[item.metadata.uid]
-            if until is None or version_of(item) <= until:
-                return False
+        if item.metadata.uid in self._ended:
+            return False
         before = self._objects.get(key)
         if item.deleting and not item.metadata.finalizers:
             # The answer to removing the last finalizer: the API server has already forgotten the object. It carries
@@ -207,7 +206,8 @@ class Store(Generic[R]):
         before = self._objects.get(key)
         if before is not None and version is not None and version_of(before) > version:
             return False
-        self._tombstones[item.metadata.uid] = version
+        if version is None:
+            self._ended[item.metadata.uid] = None
         self._emptied[key] = max(self._emptied.pop(key, 0), version_of(item) if version is None else version)
         self._bury()
         if before is None or before.metadata.uid != item.metadata.uid:
@@ -227,9 +227,9 @@ class Store(Generic[R]):
             self._bury()
 
     def _bury(self) -> None:
-        for ended in (self._tombstones, self._emptied):
-            while len(ended) > _TOMBSTONES and not self._lists:
-                ended.popitem(last=False)
+        for ends in (self._ended, self._emptied):
+            while len(ends) > _ENDS and not self._lists:
+                ends.popitem(last=False)
 
     async def replace(
         self,

@@ -233,7 +233,7 @@ MUTANTS = (
         (
             Edit(
                 f"{_OPERATOR}/core/attach.py",
-                "    if facts.export is None and _is_claimed(facts, volume):\n",
+                "    if len(unlisted) > len(going):\n",
                 "    if False:\n",
             ),
         ),
@@ -309,11 +309,16 @@ MUTANTS = (
         (
             Edit(
                 "kube/fairlead_kube/store.py",
-                "        if item.metadata.uid in self._tombstones:\n",
+                "        if item.metadata.uid in self._ended:\n",
                 "        if False:\n",
             ),
         ),
         ("tests/unit/test_store.py",),
+    ),
+    Mutant(
+        "a reading that began before the fence is taken for one after it",
+        (Edit(f"{_OPERATOR}/rounds.py", "        wanted = self._begun + 1\n", "        wanted = self._begun\n"),),
+        ("tests/unit/test_rounds.py",),
     ),
     Mutant(
         "two passes over one key at once",
@@ -338,8 +343,8 @@ MUTANTS = (
         (
             Edit(
                 "api/fairlead_api/attachments/listing.py",
-                "        return self._table.page(query, filters, namespace, marker)\n",
-                """        found = self._table.page(query, filters, namespace, marker)
+                "        return await self._table.page(query, filters, namespace, marker)\n",
+                """        found = await self._table.page(query, filters, namespace, marker)
         return [Attachment.model_validate(item.model_dump(by_alias=True)) for item in found]
 """,
             ),

@@ -125,6 +125,15 @@ def test_what_left_a_filtered_watch_comes_back_with_a_later_version_only(store: 
     assert (late, store.apply(item(version=8)), versions(store)) == (False, True, {"a": 8})
 
 
+async def test_what_left_a_filter_is_there_in_the_same_version_when_a_later_list_says_so(
+    store: Store[Attachment],
+) -> None:
+    """What is looked at may change without the object: a Backend that goes makes its Attachments the controller's."""
+    store.remove(item(version=7), version=7)
+    await store.replace([item(version=7)], "9")
+    assert versions(store) == {"a": 7}
+
+
 def test_an_end_that_is_older_than_what_we_know_ends_nothing(store: Store[Attachment]) -> None:
     store.apply(item(version=8))
     assert (store.remove(item(version=7), version=7), versions(store)) == (False, {"a": 8})
@@ -147,7 +156,7 @@ async def test_while_a_list_is_read_no_end_is_forgotten(
     store: Store[Attachment], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The last page of a long list still shows what ended after the first."""
-    monkeypatch.setattr("fairlead_kube.store._TOMBSTONES", 2)
+    monkeypatch.setattr("fairlead_kube.store._ENDS", 2)
     with store.listing():
         for number in range(5):
             store.remove(item(f"a{number}", uid=f"u{number}"))
