@@ -92,7 +92,16 @@ def _disturbance(seen: Disturbance) -> str:
     return (
         f"It took {seen.seconds:.0f} s and {seen.own:.0f} processor seconds; everybody else on the machine used "
         f"{seen.others:.1f}, the hypervisor took {seen.stolen:.1f} ({seen.share:.1%} of what there was: {verdict}). "
-        f"Load average {seen.load_before:g} before, {seen.load_after:g} at the end."
+        f"Load average {seen.load_before:g} before, {seen.load_after:g} at the end.{_pace(seen)}"
+    )
+
+
+def _pace(seen: Disturbance) -> str:
+    if seen.pace_before is None or seen.pace_after is None:
+        return ""
+    return (
+        f" Two million additions in Python took {seen.pace_before:.0f} ms before and {seen.pace_after:.0f} ms at the "
+        "end; as far as that differs between two runs, so do their milliseconds."
     )
 
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 from fairlead_bench import processes
 from fairlead_bench.figures import Cell, Chart, Ratio, Result, Series, Table, median, quantile
@@ -43,6 +44,8 @@ class _Asked:
     attach: list[float] = field(default_factory=list)
     page: list[float] = field(default_factory=list)
     show: list[float] = field(default_factory=list)
+    of_volume: list[float] = field(default_factory=list)
+    whole: list[float] = field(default_factory=list)
 
 
 @dataclass(kw_only=True)
@@ -120,15 +123,27 @@ class _Client:
         self.seen.attach.extend([(await self.load.cycle(self.volume)).create for _ in range(count)])
 
     async def read(self, count: int) -> None:
-        """Ask as often for a page that begins below the newest, and for the attachment before it."""
+        """Ask as often for a page that begins below the newest, the attachment before it, and those of its volume."""
         newest = json.loads(await self.load.content(f"/attachments?limit={_PAGE}"))["attachments"]
-        marker = newest[_PAGE // 2]["id"]
+        marker, volume = (newest[_PAGE // 2][key] for key in ("id", "volume_id"))
         for _ in range(count):
-            began = time.perf_counter()
-            page = await self.load.content(f"/attachments?limit={_PAGE}&marker={marker}")
-            self.seen.page.append(time.perf_counter() - began)
+            page = await self._ask(f"/attachments?limit={_PAGE}&marker={marker}", self.seen.page)
             self.seen.show.append(await self.load.show(marker))
-        assert len(json.loads(page)["attachments"]) == _PAGE
+            alone = await self._ask(f"/attachments?volume_id={volume}", self.seen.of_volume)
+        assert len(page) == _PAGE
+        assert [attachment["id"] for attachment in alone] == [marker]
+
+    async def look_at_everything(self, count: int) -> None:
+        """Ask as often for what no index knows and nothing is."""
+        for _ in range(count):
+            assert await self._ask("/attachments?status=reserved", self.seen.whole) == []
+
+    async def _ask(self, path: str, seconds: list[float]) -> list[Any]:
+        began = time.perf_counter()
+        content = await self.load.content(path)
+        seconds.append(time.perf_counter() - began)
+        found: list[Any] = json.loads(content)["attachments"]
+        return found
 
 
 async def _requests(installed: Populated, beside: Populated, size: _Size, leader: Watched, bench: Bench) -> None:
@@ -148,6 +163,8 @@ async def _requests(installed: Populated, beside: Populated, size: _Size, leader
         with _watching(installed, beside, size, "reads"):
             for client in turns * clients:
                 await client.read(bench.count(30, quick=5))
+        for client in 2 * clients:
+            await client.look_at_everything(3)
         leader.component.kill()
         began = time.monotonic()
         await clients[0].load.attach(clients[0].volume)
@@ -240,6 +257,8 @@ def _times(found: list[_Size]) -> Table:
         ("the same, 99th percentile, ms", *(1000 * quantile(s.asked.attach, 0.99) for s in found)),
         *_asked(found, f"page of {_PAGE} by marker", "page"),
         *_asked(found, "one attachment", "show"),
+        *_asked(found, "those of one volume, by filter", "of_volume"),
+        *_asked(found, "those of a status that none has", "whole"),
         ("operator has compared everything after its start, s", *(s.compared for s in found)),
         ("operator ready, s", *(s.ready for s in found)),
         ("operator done, s", *(s.done for s in found)),

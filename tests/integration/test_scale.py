@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from fairlead_bench import processes
 from fairlead_bench.populated import BACKEND, PROJECT, Populated, Watched
 from fairlead_devstack.audit import AuditEntry
 from fairlead_devstack.population import connector
@@ -80,6 +81,25 @@ def test_a_life_among_many_costs_as_many_writes_as_ever_and_no_read(populated: P
     wait_for(lambda: sum(e.writes for e in ours()) >= LIFE, what="all writes are in the audit log")
     assert sum(e.writes for e in ours()) == LIFE, ours()
     assert [e for e in ours() if e.verb in ("get", "list")] == []
+
+
+def test_the_attachments_of_one_volume_cost_what_they_are_and_not_what_there_is(
+    populated: Populated, rest: Rest
+) -> None:
+    """Processor time of the facade, compared with that for one attachment by its id."""
+    one = rest.ok("GET", "/attachments?limit=1", status=200)["attachments"][0]
+    facade = {"facade": [populated.stack.processes["over-many-too"].pid]}
+
+    def cost(path: str, *, count: int = 100) -> float:
+        rest.ok("GET", path, status=200)
+        before = processes.cpu_by_part(facade)["facade"]
+        for _ in range(count):
+            rest.ok("GET", path, status=200)
+        return processes.cpu_by_part(facade)["facade"] - before
+
+    alone = cost(f"/attachments/{one['id']}")
+    for name, value in (("volume_id", one["volume_id"]), ("instance_id", one["instance"] or "none such")):
+        assert cost(f"/attachments?{name}={value}") < 5 * alone, name
 
 
 @pytest.mark.parametrize("path", ["/attachments", "/attachments/detail", "/volumes/detail"])

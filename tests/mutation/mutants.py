@@ -352,6 +352,19 @@ MUTANTS = (
         (f"{_COSTS}test_a_list_of_many_costs_little_more_than_one",),
     ),
     Mutant(
+        "a filter by volume looks at every attachment",
+        (
+            Edit(
+                "api/fairlead_api/lists/page.py",
+                "            if (candidates := self.indexed.get(key)) is not None:\n",
+                "            if (candidates := None) is not None:\n",
+            ),
+        ),
+        (
+            "tests/integration/test_scale.py::test_the_attachments_of_one_volume_cost_what_they_are_and_not_what_there_is",
+        ),
+    ),
+    Mutant(
         "a process for each command to tgtd",
         (
             Edit(

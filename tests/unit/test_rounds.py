@@ -8,23 +8,25 @@ from fairlead_operator.rounds import Rounds
 
 
 class Reading:
-    """Work that returns which time it is, when it is let.
+    """Work that returns which time it is, once it may end.
 
     Attributes:
-        begun: a future for each round, to be resolved.
+        count: rounds begun.
+        may_end: what holds every round up.
     """
 
-    def __init__(self) -> None:
-        self.begun: asyncio.Queue[asyncio.Future[None]] = asyncio.Queue()
+    def __init__(self, *, fails_first: bool = False) -> None:
         self.count = 0
+        self._fails_first = fails_first
+        self.may_end = asyncio.Event()
         self._rounds: Rounds[int] = Rounds()
 
     async def _read(self) -> int:
         self.count += 1
         number = self.count
-        end = asyncio.get_running_loop().create_future()
-        self.begun.put_nowait(end)
-        await end
+        await self.may_end.wait()
+        if number == 1 and self._fails_first:
+            raise ConnectionError("no answer")
         return number
 
     async def ask(self) -> "asyncio.Task[int]":
@@ -36,32 +38,31 @@ class Reading:
 
 async def test_who_comes_during_a_round_shares_the_next_one() -> None:
     reading = Reading()
-    first = await reading.ask()
-    others = [await reading.ask() for _ in range(3)]
-    (await reading.begun.get()).set_result(None)
-    assert await first == 1
-    (await reading.begun.get()).set_result(None)
-    assert await asyncio.gather(*others) == [2, 2, 2]
+    asked = [await reading.ask() for _ in range(4)]
+    reading.may_end.set()
+    assert await asyncio.gather(*asked) == [1, 2, 2, 2]
     assert reading.count == 2
 
 
 async def test_who_comes_after_a_round_gets_one_of_his_own() -> None:
     reading = Reading()
-    for number in (1, 2):
-        asked = await reading.ask()
-        (await reading.begun.get()).set_result(None)
-        assert await asked == number
+    reading.may_end.set()
+    assert [await (await reading.ask()) for _ in range(2)] == [1, 2]
 
 
 async def test_a_round_that_fails_fails_for_its_beginner_only() -> None:
-    reading = Reading()
-    first, second, third = [await reading.ask() for _ in range(3)]
-    (await reading.begun.get()).set_exception(ConnectionError("no answer"))
+    reading = Reading(fails_first=True)
+    first, second = [await reading.ask() for _ in range(2)]
+    reading.may_end.set()
     with pytest.raises(ConnectionError):
         await first
-    await reading.begun.get()
-    second.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await second
-    (await reading.begun.get()).set_result(None)
-    assert await third == 3
+    assert await second == 2
+
+
+async def test_a_round_whose_beginner_gives_up_is_begun_anew_for_the_others() -> None:
+    reading = Reading()
+    first, second = [await reading.ask() for _ in range(2)]
+    first.cancel()
+    reading.may_end.set()
+    assert await second == 2
+    assert first.cancelled()
