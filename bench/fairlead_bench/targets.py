@@ -17,8 +17,8 @@ _MEBIBYTES = 16
 ABOUT = """\
 How much the number of targets of one tgtd matters. Every target is made through REST on a real tgtd and stays; one
 client then goes through lives of one more attachment, first beside few, then beside many. tgtd prints all of its
-targets to show one, which an attach waits for; a detach waits for the deletion of a CHAP account, for which tgtd looks at
-every account for each target. A node logs in to one of the many and reads back what it wrote.
+targets to show one, which an attach waits for; a detach waits for the deletion of a CHAP account, for which tgtd looks
+at every account for each target. A node logs in to one of the many and reads back what it wrote.
 """
 
 
