@@ -19,7 +19,7 @@ from fairlead_api.app import create_app
 from fairlead_api.facade import Facade
 from fairlead_api.metrics import CacheFreshness
 from fairlead_api.probes import probes
-from fairlead_api.settings import Settings
+from fairlead_api.settings import PROGRAM, Settings
 from fairlead_api.transport import wire
 from fairlead_api.transport.certificates import Certificates
 from fairlead_kube.client import KubeClient
@@ -51,12 +51,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     settings = Settings.read(sys.argv[1:] if arguments is None else arguments)
     set_up(settings.reporting.log_format, level=settings.log_level, ours=_LOGGERS)
     try:
-        with exporting("fairlead-api", version("fairlead"), settings.reporting.otlp_endpoint):
+        with exporting(PROGRAM, version("fairlead"), settings.reporting.otlp_endpoint):
             asyncio.run(serve(settings))
     except TracingUnavailable as error:
-        sys.exit(f"fairlead-api: {error}")
+        sys.exit(f"{PROGRAM}: {error}")
     except OSError as error:
-        sys.exit(f"fairlead-api: cannot listen on {settings.host} port {settings.port}: {error.strerror or error}")
+        sys.exit(f"{PROGRAM}: cannot listen on {settings.host} port {settings.port}: {error.strerror or error}")
 
 
 async def serve(settings: Settings) -> None:
@@ -66,9 +66,7 @@ async def serve(settings: Settings) -> None:
     address, port = listener.getsockname()[:2]
     async with (
         watched_loop(),
-        await KubeClient.from_environment(
-            "fairlead-api", on_answer=count_request, namespaces=settings.namespaces
-        ) as client,
+        await KubeClient.from_environment(PROGRAM, on_answer=count_request, namespaces=settings.namespaces) as client,
         _reporting(settings, facade := Facade.build(client, settings)),
     ):
         config = uvicorn.Config(
@@ -147,7 +145,7 @@ def _certificates(settings: Settings) -> Certificates | None:
     try:
         return Certificates(options.certificate, options.key)
     except OSError as error:
-        sys.exit(f"fairlead-api: TLS certificate {options.certificate}: {error.strerror or error}")
+        sys.exit(f"{PROGRAM}: TLS certificate {options.certificate}: {error.strerror or error}")
 
 
 def _listen(settings: Settings) -> socket.socket:

@@ -17,6 +17,9 @@ from fairlead_crds import names
 from fairlead_kube import scope
 from fairlead_telemetry.options import ReportingOptions, add_options, reporting_options
 
+PROGRAM: Final = "fairlead-api"
+"""Its name for users, the API server and traces."""
+
 _TRUE: Final = frozenset({"1", "true", "yes", "on"})
 _FALSE: Final = frozenset({"0", "false", "no", "off"})
 
@@ -115,7 +118,7 @@ class Settings:
 
 def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="fairlead-api",
+        prog=PROGRAM,
         description="Serve the Block Storage v3 attachments API over Fairlead's custom resources. Kubernetes is found "
         "by $KUBECONFIG, the pod's ServiceAccount, or the user's kubeconfig.",
         epilog="Each option can be given as an environment variable too: --export-timeout is FAIRLEAD_EXPORT_TIMEOUT.",
@@ -190,7 +193,7 @@ def _boolean(name: str, value: str | None, fallback: bool | None) -> bool | None
         return True
     if value.strip().lower() in _FALSE:
         return False
-    raise SystemExit(f"fairlead-api: FAIRLEAD_{name} is {value!r}; say true or false")
+    raise SystemExit(f"{PROGRAM}: FAIRLEAD_{name} is {value!r}; say true or false")
 
 
 def _port(text: str) -> int:

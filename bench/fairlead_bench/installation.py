@@ -34,6 +34,4 @@ class Installation(StackPlace):
 
     def pids(self) -> Mapping[str, list[int]]:
         """The processes by their part; tgtd, which descends from the operator, before that one."""
-        components = {**self.stack.processes, **self.control_plane.components}
-        own = {name: [component.pid] for name, component in components.items()}
-        return {"tgtd": tgt_process.find_running(self.run_folder), **own}
+        return {"tgtd": tgt_process.find_running(self.run_folder), **super().pids()}

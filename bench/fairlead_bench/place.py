@@ -33,6 +33,11 @@ class StackPlace(Place):
     def _furnish(self) -> None:
         """Make the Backends and start Fairlead's processes."""
 
+    def pids(self) -> Mapping[str, list[int]]:
+        """The processes that run, by the name of their part."""
+        components = {**self.stack.processes, **self.control_plane.components}
+        return {name: [component.pid] for name, component in components.items() if component.alive}
+
     def stop(self) -> None:
         """End everything."""
         # The target daemons are ended by an event loop of its own, and there may be one in this thread.

@@ -5,7 +5,7 @@ import re
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -123,11 +123,6 @@ class Populated(StackPlace):
         # A takeover over very many may last longer than a caller's usual patience.
         options = ("--metrics-port", str(port), "--export-timeout", f"{_PATIENCE:.0f}")
         return Watched(self.stack.start_facade(name, options=options, patience=_PATIENCE), port)
-
-    def pids(self) -> Mapping[str, int]:
-        """Every process that runs, by name."""
-        running = {**self.control_plane.components, **self.stack.processes}
-        return {name: component.pid for name, component in running.items() if component.alive}
 
     def store_bytes(self) -> int:
         """How large etcd's file is."""

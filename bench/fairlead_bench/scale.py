@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 from fairlead_bench import processes
@@ -174,8 +175,12 @@ async def _requests(installed: Populated, beside: Populated, size: _Size, leader
 @contextmanager
 def _watching(installed: Populated, beside: Populated, size: _Size, what: str) -> Iterator[None]:
     """Note who keeps the processors busy meanwhile."""
-    here = {name.removesuffix(f"-{size.pairs}"): [pid] for name, pid in installed.pids().items()}
-    everybody = {**here, "the installation beside": [*beside.pids().values()], "client": [os.getpid()]}
+    here = {name.removesuffix(f"-{size.pairs}"): pids for name, pids in installed.pids().items()}
+    everybody = {
+        **here,
+        "the installation beside": [*chain.from_iterable(beside.pids().values())],
+        "client": [os.getpid()],
+    }
     began, before = time.perf_counter(), processes.cpu_by_part(everybody)
     yield
     used, seconds = processes.cpu_by_part(everybody), time.perf_counter() - began

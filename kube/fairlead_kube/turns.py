@@ -6,7 +6,7 @@ from typing import Final, TypeVar
 
 T = TypeVar("T")
 
-_AT_ONCE: Final = 256
+AT_ONCE: Final = 256
 """Things between two turns of other tasks: some milliseconds of work with one object each."""
 
 
@@ -14,5 +14,5 @@ async def in_turns(items: Iterable[T]) -> AsyncIterator[T]:
     """Yield the items as they are at the beginning, and let others have a turn every few hundred."""
     for number, item in enumerate(list(items), start=1):
         yield item
-        if number % _AT_ONCE == 0:
+        if number % AT_ONCE == 0:
             await asyncio.sleep(0)

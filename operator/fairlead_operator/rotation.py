@@ -66,7 +66,7 @@ def main() -> None:
     given = parser.parse_args()
 
     async def act() -> str:
-        async with await KubeClient.from_environment("fairlead-rotate-key") as client:
+        async with await KubeClient.from_environment(parser.prog) as client:
             if given.prune:
                 dropped = await prune(client, given.backend, given.system_namespace)
                 return f"dropped: {', '.join(dropped)}" if dropped else "every key is in use"

@@ -9,14 +9,14 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass, field
 from itertools import islice
 from operator import itemgetter
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from fairlead_api.cache.ordering import Ordering, place_of
 from fairlead_api.lists.moments import parse_bounds, within
 from fairlead_api.lists.query import LIKE, ListQuery, SortKey
 from fairlead_api.protocol.faults import BadRequest
 from fairlead_crds.kinds import Resource
-from fairlead_kube.turns import in_turns
+from fairlead_kube.turns import AT_ONCE, in_turns
 
 R = TypeVar("R", bound=Resource[Any, Any])
 
@@ -28,9 +28,6 @@ Match = Callable[[R, str], bool]
 
 _Walk = Callable[[R | None], Iterator[R]]
 """Rows in the order of a list, from the beginning or after a given one."""
-
-_AT_ONCE: Final = 256
-"""Rows that are looked at between two turns of other requests."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,14 +65,12 @@ class Table(Generic[R]):
             BadRequest: a sort key that is no column.
         """
         end = query.offset + query.limit
-        if not self._by_creation(query.sort):
-            found = await self._sorted(query.sort, filters, namespace, marker)
-        elif query.limit:
+        if self._by_creation(query.sort):
             newest_first = not query.sort or query.sort[0].descending
             walk = self._walk(filters, namespace, newest_first=newest_first)
             found = await self._select(walk, filters, marker, enough=end)
         else:
-            found = []
+            found = await self._sorted(query.sort, filters, namespace, marker)
         return found[query.offset : end]
 
     async def rows(self, filters: Sequence[tuple[str, str]], namespace: str | None) -> list[R]:
@@ -98,13 +93,13 @@ class Table(Generic[R]):
         found: list[R] = []
         while True:
             looked_at = 0
-            for row in islice(walk(after), _AT_ONCE):
+            for row in islice(walk(after), AT_ONCE):
+                if len(found) == enough:
+                    return found
                 looked_at, after = looked_at + 1, row
                 if self.visible(row) and all(test(row) for test in tests):
                     found.append(row)
-                    if len(found) == enough:
-                        return found
-            if looked_at < _AT_ONCE:
+            if looked_at < AT_ONCE:
                 return found
             await asyncio.sleep(0)
 
