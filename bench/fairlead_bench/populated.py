@@ -58,9 +58,9 @@ class Watched:
         return self._of_both("fairlead_cache_objects")
 
     @property
-    def told(self) -> float:
-        """Attachments of which its watch has told, once it has of as many Volumes; an operator's."""
-        return self._of_both("fairlead_watch_events_total")
+    def watches(self) -> bool:
+        """Whether it has begun to hear of changes of both; an operator's."""
+        return self._of_both("fairlead_watch_last_event_timestamp_seconds") > 0
 
     def _of_both(self, metric: str) -> float:
         return min(self.metric(f'{metric}{{resource="{kind}"}}') for kind in ("volumes", "attachments"))

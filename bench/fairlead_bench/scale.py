@@ -32,8 +32,8 @@ operator, and copies of what it leaves behind are written straight to the API se
 a second one stands by and takes over when the first is killed (`kill -9`), and a facade starts. A whole installation
 beside it keeps 1,000 pairs from the beginning to the end, and whatever is compared with it is asked of both in turns,
 which with 1,000 in both shows how far two alike installations differ. *Compared* is when the
-Lease is won, everything read from a quorum and compared with the exports; *ready* is when the watch has told of each
-object, too, so that it tells of changes at once; *done* is when every object has been looked at once. A stall is how
+Lease is won, everything read from a quorum and compared with the exports; *ready* is when its watches have begun,
+too, so that it hears of changes at once; *done* is when every object has been looked at once. A stall is how
 late the event loop comes to a timer set every 10 ms; *work* is the most processor time that it took meanwhile.
 """
 
@@ -85,7 +85,7 @@ def _measure(installed: Populated, beside: Populated, pairs: int, bench: Bench) 
     mark = installed.control_plane.audit_log.mark()
     first = installed.operator(f"first-{pairs}")
     size.compared = first.until("swept", lambda: first.metric(_SWEPT) >= 1)
-    size.ready = size.compared + first.until("was told of everything", lambda: first.told >= pairs)
+    size.ready = size.compared + first.until("heard of changes", lambda: first.watches)
     size.done = size.ready + first.until("had looked at everything", lambda: _idle(first, pairs))
     written = [entry.resource for entry in installed.writes_since(mark)]
     size.writes = sum(resource in ("volumes", "attachments") for resource in written)
@@ -99,7 +99,7 @@ def _measure(installed: Populated, beside: Populated, pairs: int, bench: Bench) 
     size.memory["facade"] = _resident(facade)
     spare = installed.operator(f"spare-{pairs}")
     # Until it is at rest it has a core of its own, which the requests would miss.
-    spare.until("was told of everything", lambda: spare.told >= pairs)
+    spare.until("heard of changes", lambda: spare.watches)
     parts = {name: [component.pid] for name, component in installed.control_plane.components.items()}
     asyncio.run(_requests(installed, beside, size, first, bench))
     size.memory["standby"] = _resident(spare)
@@ -208,7 +208,7 @@ def _occupy(beside: Populated, pairs: int) -> None:
     say(f"loading {pairs} pairs for the installation beside")
     beside.grow(pairs)
     operator = beside.operator("operator")
-    operator.until("was told of everything", lambda: operator.told >= pairs)
+    operator.until("heard of changes", lambda: operator.watches)
     beside.facade("facade")
 
 

@@ -22,7 +22,7 @@ Backends are what divides the work: `1 + 1` is one operator that serves two Back
 operator and a facade for each, with a controller beside. Both have the same control plane, the same two tgtd and the
 same {_CLIENTS} clients, in turns. On one machine everything shares its processors, so the rate says what dividing
 costs; what it is for shows in the other figures: what each process has to compute for a life, and, with very many pairs
-of Volume and Attachment of which each Backend has half, what each operator holds in memory and hears of when it starts.
+of Volume and Attachment of which each Backend has half, what each operator reads when it starts and holds in memory.
 Those pairs exist on paper, by the driver `record`.
 """
 
@@ -42,8 +42,7 @@ class _Full:
     """What was seen of a layout with very many objects, by process."""
 
     memory: Mapping[str, processes.Memory]
-    events: Mapping[str, float]
-    attachments: Mapping[str, float]
+    held: Mapping[str, Mapping[str, float]]
 
 
 async def _turn(
@@ -117,10 +116,8 @@ async def _filled(bench: Bench, pairs: int) -> tuple[Loading, Mapping[str, _Full
                 await running.wait_serving(pairs)
                 found[layout.name] = _Full(
                     memory=processes.memory({name: running.pids()[name] for name in layout.operators}),
-                    events=running.events(),
-                    attachments={
-                        name: running.counted(name, "fairlead_cache_objects", "resource")["attachments"]
-                        for name in layout.operators
+                    held={
+                        name: running.counted(name, "fairlead_cache_objects", "resource") for name in layout.operators
                     },
                 )
             finally:
@@ -145,8 +142,8 @@ async def _run(bench: Bench) -> Result:
             ),
             Ratio(
                 name=f"objects that an operator holds, {pairs:,} pairs: one of two / one alone",
-                value=max(v for n, v in full[DIVIDED.name].attachments.items() if n != "controller")
-                / full[TOGETHER.name].attachments["operator"],
+                value=max(held["attachments"] for held in full[DIVIDED.name].held.values())
+                / full[TOGETHER.name].held["operator"]["attachments"],
                 bound="at most",
                 goal=0.51,
             ),
@@ -188,21 +185,20 @@ def _costs(loads: Mapping[str, _Load]) -> Table:
 
 
 def _holdings(full: Mapping[str, _Full], loading: Loading, pairs: int) -> Table:
-    size = (loading.attachment_bytes + loading.volume_bytes) / 2
     return Table(
         title=f"With {pairs:,} pairs, after the start of each operator",
-        columns=("layout", "process", "attachments held", "objects told by the watch", "MB of JSON", "MiB of memory"),
+        columns=("layout", "process", "attachments", "volumes", "MB of JSON read", "MiB of memory"),
         rows=tuple(
             (
                 layout,
                 name,
-                int(seen.attachments[name]),
-                int(told),
-                told * size / 1e6,
+                int(held["attachments"]),
+                int(held["volumes"]),
+                (held["attachments"] * loading.attachment_bytes + held["volumes"] * loading.volume_bytes) / 1e6,
                 seen.memory[name].proportional / 2**20,
             )
             for layout, seen in full.items()
-            for name, told in seen.events.items()
+            for name, held in seen.held.items()
         ),
     )
 

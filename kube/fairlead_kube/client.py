@@ -119,15 +119,41 @@ class KubeClient:
         return cls(configuration, connections=connections)
 
     async def __aenter__(self) -> Self:
-        connector = aiohttp.TCPConnector(limit=self._limit, ssl=self._ssl, keepalive_timeout=60)
-        self._session = aiohttp.ClientSession(
-            base_url=self._configuration.host, connector=connector, headers={"User-Agent": self._agent}
-        )
+        self._session = self._open(self._limit)
         return self
 
     async def __aexit__(self, *_: object) -> None:
         assert self._session is not None
         await self._session.close()
+
+    @property
+    def server(self) -> str:
+        """The API server's URL."""
+        host: str = self._configuration.host
+        return host
+
+    def session(self, *middlewares: aiohttp.ClientMiddlewareType) -> aiohttp.ClientSession:
+        """Open a session of its own for a library that wants one: the same server and identity. The caller closes it.
+
+        Args:
+            middlewares: that its requests pass through, the first one first.
+        """
+
+        async def identify(
+            request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+        ) -> aiohttp.ClientResponse:
+            request.headers.update(await self._headers({}))
+            return await handler(request)
+
+        return self._open(0, (*middlewares, identify))
+
+    def _open(self, limit: int, middlewares: tuple[aiohttp.ClientMiddlewareType, ...] = ()) -> aiohttp.ClientSession:
+        return aiohttp.ClientSession(
+            base_url=self.server,
+            connector=aiohttp.TCPConnector(limit=limit, ssl=self._ssl, keepalive_timeout=60),
+            headers={"User-Agent": self._agent},
+            middlewares=middlewares,
+        )
 
     async def _headers(self, more: Mapping[str, str]) -> dict[str, str]:
         # The API server compresses long answers otherwise, which takes it longer than sending them.

@@ -4,6 +4,7 @@
 never wake a waiter when another object changed.
 """
 
+import asyncio
 import itertools
 from collections.abc import Iterator
 from typing import Any
@@ -13,9 +14,9 @@ from kopf._core.reactor.inventory import ResourceMemories, ResourceMemory
 
 from fairlead_crds import names
 from fairlead_crds.kinds import KINDS, Attachment, Resource, Volume
+from fairlead_kube.client import KubeClient
 from fairlead_kube.node import Node
 from fairlead_operator.faultpoints import faultpoint
-from fairlead_operator.login import log_in
 from fairlead_operator.runtime import Runtime
 from fairlead_operator.shard import Shard
 
@@ -32,6 +33,10 @@ class Pauses:
 
     def __iter__(self) -> Iterator[float]:
         return itertools.chain((0.2, 0.5, 1.0, 2.0), itertools.repeat(3.0))
+
+
+_LOG_IN_AGAIN = 1.0
+"""Seconds before another session, when the API server did not know us in the last one."""
 
 
 class NothingToCompare(kopf.DiffBaseStorage):
@@ -91,11 +96,11 @@ def make_settings(shard: Shard) -> kopf.OperatorSettings:
     settings.networking.connect_timeout = 5
     settings.networking.error_backoffs = Pauses()
     settings.queueing.error_delays = (1, 2, 5)
-    # kopf has a task for each object it has just told of. At the start that is every object, and their ends pile up.
+    # kopf has a task for each object it has just told of, and of many changes their ends would pile up.
     settings.queueing.idle_timeout = 0.05
     settings.watching.reconnect_backoff = 0.2
-    # For an API server that cannot stream its lists. kopf takes in all of a chunk without a turn for anybody else.
-    settings.watching.chunk_size = 100
+    # Whether or not the API server can: the request that asks for it goes out as one that it can answer.
+    settings.watching.initial_streaming = True
     settings.process.ultimate_exiting_timeout = 30
     if shard.selector:
         for model in (Volume, Attachment):
@@ -103,17 +108,19 @@ def make_settings(shard: Shard) -> kopf.OperatorSettings:
     return settings
 
 
-def make_registry(runtime: Runtime) -> kopf.OperatorRegistry:
+def make_registry(runtime: Runtime, client: KubeClient) -> kopf.OperatorRegistry:
     """Return the handlers that feed `runtime`. Two registries in one process do not know of each other."""
     registry = kopf.OperatorRegistry()
+    logins = itertools.count()
 
     @kopf.on.login(registry=registry)
-    def login(**kwargs: Any) -> kopf.ConnectionInfo | None:
-        return log_in(**kwargs)
+    async def login(**_: Any) -> kopf.AiohttpSession:
+        if next(logins):
+            await asyncio.sleep(_LOG_IN_AGAIN)
+        return kopf.AiohttpSession(server=client.server, aiohttp_session=client.session(runtime.beginnings.send))
 
     @kopf.on.startup(registry=registry)
-    async def start(settings: kopf.OperatorSettings, **_: Any) -> None:
-        settings.watching.initial_streaming = await runtime.reach()
+    async def start(**_: Any) -> None:
         await runtime.start()
 
     @kopf.on.cleanup(registry=registry)

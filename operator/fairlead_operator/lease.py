@@ -102,6 +102,12 @@ class Election:
         self._record: Mapping[str, Any] | None = None
         self._tenure: Tenure | None = None
         self._heard = time.monotonic()
+        self._settled = False
+
+    @property
+    def settled(self) -> bool:
+        """Whether the first try is over: it is ours, or somebody else's, or the API server does not answer."""
+        return self._settled
 
     @property
     def leading(self) -> bool:
@@ -151,10 +157,12 @@ class Election:
                     tenure = await self._win(client)
                 except KubeError as error:
                     _log.warning("lease %s: %s", self._lease, error)
+                    self._settled = True
                     await asyncio.sleep(self._timing.poll)
                     continue
                 _log.info("lease %s: won, epoch %s", self._lease, tenure.epoch)
                 self._tenure = tenure
+                self._settled = True
                 work = _Work(self._on_won, tenure, self._main)
                 try:
                     await self._hold(client, tenure, work)
@@ -186,6 +194,7 @@ class Election:
                 with contextlib.suppress(Conflict):
                     return await self._take(client, record, now)
                 continue
+            self._settled = True
             await asyncio.sleep(self._timing.poll)
 
     async def _take(self, client: KubeClient, record: Mapping[str, Any] | None, now: float) -> Tenure:

@@ -33,7 +33,7 @@ async def run(settings: Settings) -> None:
         REGISTRY.register(Observation(runtime, patience=settings.patience))
         async with watched_loop(), serving(*_side_ports(settings, runtime)), _declaring(client, settings):
             await kopf.operator(
-                registry=make_registry(runtime),
+                registry=make_registry(runtime, client),
                 settings=make_settings(settings.shard),
                 # The kinds that are the cluster's are watched either way.
                 clusterwide=not settings.namespaces,

@@ -31,7 +31,7 @@ DRIVER_ERRORS: Final = Counter(
     ["backend", "operation", "error"],
 )
 WATCH_EVENTS: Final = Counter(
-    "fairlead_watch_events_total", "Changes that the watch told of, and objects that it began with.", ["resource"]
+    "fairlead_watch_events_total", "Changes that the watch told of.", ["resource"]
 )
 SWEEPS: Final = Counter(
     "fairlead_sweeps_total",

@@ -15,6 +15,11 @@ class Rounds(Generic[T]):
         self._begun = 0
         self._done: tuple[int, T] | None = None
 
+    @property
+    def under_way(self) -> bool:
+        """Whether a round is."""
+        return self._turn.locked()
+
     async def next(self, work: Callable[[], Awaitable[T]]) -> T:
         """Return the result of a round that begins after this call.
 

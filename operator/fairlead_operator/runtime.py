@@ -14,11 +14,12 @@ from typing import Any
 from fairlead_crds.kinds import Attachment, Backend, NodeConnector, Resource, Volume
 from fairlead_crds.names import CONTROLLER_LEASE, backend_lease
 from fairlead_kube.client import KubeClient
+from fairlead_kube.endpoints import BACKENDS
 from fairlead_kube.errors import KubeError
 from fairlead_kube.node import Node
 from fairlead_kube.store import Change, version_of
 from fairlead_kube.turns import in_turns
-from fairlead_kube.watching import streams_lists
+from fairlead_operator.beginnings import Beginnings
 from fairlead_operator.drivers.measured import MeasuredDriver
 from fairlead_operator.events import Recorder
 from fairlead_operator.lease import Election
@@ -55,6 +56,7 @@ class Runtime:
         self._settings = settings
         self._client = client
         self.view = View(settings.namespaces, settings.shard)
+        self.beginnings = Beginnings(client, self.view, self._takes_over)
         self._writer = Writer(client, self.view)
         self._recorder = Recorder(client)
         self._served: dict[str, _Served] = {}
@@ -71,21 +73,23 @@ class Runtime:
         self.view.connectors.listen(self._on_node)
         self.view.nodes.listen(self._on_node)
 
-    async def reach(self) -> bool:
-        """Wait for the API server's first answer; return whether it streams lists."""
-        while True:
-            try:
-                return await streams_lists(self._client)
-            except KubeError as error:
-                _log.warning("API server: %s", error)
-                await asyncio.sleep(_REACH_AGAIN)
-
     async def start(self) -> None:
-        """Begin to campaign for what the settings allow."""
+        """Begin to campaign for what the settings allow, as soon as the API server tells which Backends there are."""
+        await self._learn_backends()
+        await self._replan()
         if self._settings.controller:
             await self._controller_election.start()
         endless = (self._plan_forever(), self._reroute_forever(), self._verify_watches())
         self._tasks = tuple(map(asyncio.create_task, endless))
+
+    async def _learn_backends(self) -> None:
+        while True:
+            try:
+                await self.view.relist_kind(self._client, BACKENDS)
+                return
+            except KubeError as error:
+                _log.warning("API server: %s", error)
+                await asyncio.sleep(_REACH_AGAIN)
 
     async def stop(self) -> None:
         """Finish what is under way, release the Leases, leave every export as it is."""
@@ -97,6 +101,11 @@ class Runtime:
             elections.append(self._controller_election)
         await asyncio.gather(*(election.stop() for election in elections))
         await self._recorder.close()
+
+    def _takes_over(self) -> bool:
+        """Whether a Backend's Lease is ours, or may be in a moment: then everything will be listed, after the fence."""
+        elections = [served.election for served in self._served.values()]
+        return any(election.leading or not election.settled for election in elections)
 
     def deliver(self, item: Resource[Any, Any]) -> None:
         """Take in an object that kopf saw."""

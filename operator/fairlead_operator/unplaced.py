@@ -75,7 +75,7 @@ class UnplacedController:
                 else:
                     # The watch brings the rest. What is decided on too old a view is refused by compare-and-swap, and
                     # that a Volume is missing is asked for live; but without the Backends nothing would have a place.
-                    await self._view.relist_backends(self._client)
+                    await self._view.relist_kind(self._client, BACKENDS)
                 return
             except KubeError as error:
                 _log.warning("controller: list: %s", error)

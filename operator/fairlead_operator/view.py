@@ -2,8 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
-from typing import Any, Literal, NamedTuple, TypeVar
+from collections.abc import Mapping
+from typing import Any, Final, Literal, NamedTuple, TypeVar
 
 from fairlead_crds.kinds import Attachment, Backend, NodeConnector, Resource, Volume
 from fairlead_kube.client import KubeClient
@@ -18,6 +18,10 @@ from fairlead_operator.shard import Shard, backend_label, strays
 from fairlead_operator.watch_check import WatchCheck
 
 R = TypeVar("R", bound=Resource[Any, Any])
+
+_SHARDED: Final[tuple[Endpoint[Volume] | Endpoint[Attachment], ...]] = (VOLUMES, ATTACHMENTS)
+WATCHED: Final[tuple[Endpoint[Any], ...]] = (BACKENDS, NODE_CONNECTORS, NODES, *_SHARDED)
+"""All that a process knows of, in the order in which it is read."""
 
 LIST_PAUSE = 20.0
 """That many times the processor time of reading everything, a sweep included, passes before the next: of very many
@@ -58,6 +62,7 @@ class View:
         self.listed_in = 0.0
         """Seconds of processor time that it took."""
         self._readings: Rounds[None] = Rounds()
+        self._listed: dict[str, str] = {}
         self._departed: dict[str, Backend] = {}
         self.backends.listen(self._remember_departed)
         self.attachments_of_volume = self.attachments.index(lambda a: (a.metadata.namespace, a.spec.volume_name))
@@ -105,11 +110,6 @@ class View:
             place = place_attachment(item, volume, backends)
         return (place, backends[place].status.selective) if isinstance(place, str) else (None, True)
 
-    @property
-    def is_told(self) -> bool:
-        """Whether the watch has told of as many Volumes and Attachments as there are: its first list is over."""
-        return all(self.watch.told_of(kind.plural) >= len(self._stores[kind]) for kind in (Volume, Attachment))
-
     def store_of(self, kind: type[R]) -> Store[R]:
         """Return the store of a kind."""
         return self._stores[kind]
@@ -152,42 +152,46 @@ class View:
 
     async def _relist_all(self, client: KubeClient) -> None:
         began = time.thread_time()
-        await self.relist_backends(client)
-        await self._relist(client, NODE_CONNECTORS, self.connectors)
-        await self._relist(client, NODES, self.nodes)
-        await self._relist_shard(client, VOLUMES, self.volumes)
-        await self._relist_shard(client, ATTACHMENTS, self.attachments)
+        for endpoint in WATCHED:
+            await self.relist_kind(client, endpoint)
+        if self.shard.unlabelled:
+            for sharded in _SHARDED:
+                await self._relist_strays(client, sharded)
         self.listed_at, self.listed_in = asyncio.get_running_loop().time(), time.thread_time() - began
 
-    async def relist_backends(self, client: KubeClient) -> None:
-        """Read the Backends live and take them as the truth."""
-        await self._relist(client, BACKENDS, self.backends)
+    @property
+    def reads_all(self) -> bool:
+        """Whether `relist` is under way."""
+        return self._readings.under_way
 
-    async def _relist_shard(self, client: KubeClient, endpoint: Endpoint[R], store: Store[R]) -> None:
-        if not self.shard.unlabelled:
-            await self._relist(client, endpoint, store, self.shard.selector)
-            return
-        await self._relist(client, endpoint, store, self.shard.selector, among=self.shard.has)
-        # No watch shows these, so it owes none of them.
-        with store.listing():
-            listing = await client.list(endpoint, label_selector=strays(b.metadata.name for b in self.backends))
-            await store.replace(
-                listing.items, listing.resource_version, among=lambda item: not self.shard.has(item), lasting=False
-            )
-
-    async def _relist(
-        self,
-        client: KubeClient,
-        endpoint: Endpoint[R],
-        store: Store[R],
-        selector: str = "",
-        *,
-        among: Callable[[R], bool] = everything,
-    ) -> None:
+    async def relist_kind(self, client: KubeClient, endpoint: Endpoint[Any]) -> str:
+        """Read what the watch of a kind shows, live, and take it as the truth; return as of which version."""
+        store = self._store_at(endpoint)
+        selector = self.shard.selector if endpoint in _SHARDED else ""
+        # Of a shard of Backends nothing else is kept.
+        among = self.shard.has if self.shard.unlabelled else everything
         with store.listing():
             listing = await read_all(client, endpoint, label_selector=selector, known=store.in_version)
             await store.replace(listing.items, listing.resource_version, among=among)
         await self.watch.listed(listing.items)
+        self._listed[endpoint.plural] = listing.resource_version
+        return listing.resource_version
+
+    async def _relist_strays(self, client: KubeClient, endpoint: Endpoint[Any]) -> None:
+        # No watch shows these, so it owes none of them.
+        store, selector = self._store_at(endpoint), strays(b.metadata.name for b in self.backends)
+        with store.listing():
+            listing = await client.list(endpoint, label_selector=selector)
+            await store.replace(
+                listing.items, listing.resource_version, among=lambda item: not self.shard.has(item), lasting=False
+            )
+
+    def listed(self, endpoint: Endpoint[Any]) -> str | None:
+        """As of which version the kind was read whole last."""
+        return self._listed.get(endpoint.plural)
+
+    def _store_at(self, endpoint: Endpoint[Any]) -> Store[Any]:
+        return next(store for model, store in self._stores.items() if model.plural == endpoint.plural)
 
     async def volume(self, client: KubeClient, name: str, namespace: str) -> Volume | None:
         """Return the Volume; a miss is confirmed by a live read."""

@@ -5,7 +5,6 @@ and every list shows us versions that the watch must show too: what it owes for 
 """
 
 import time
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -31,25 +30,27 @@ class WatchCheck:
         self._by_namespace = by_namespace
         self._told: dict[_Watch, int] = {}
         self._told_at: dict[str, float] = {}
-        self._told_of: Counter[str] = Counter()
         self._debts: dict[_Watch, _Debt] = {}
 
     def told(self, item: Resource[Any, Any]) -> None:
         """Take in what a watch delivered."""
         watch, version = self._watch_of(item), version_of(item)
         self._told_at[item.plural] = time.time()
-        self._told_of[item.plural] += 1
         self._told[watch] = told = max(version, self._told.get(watch, 0))
         debt = self._debts.get(watch)
         if debt is not None and told >= debt.version:
             del self._debts[watch]
         elif debt is not None:
-            # It is on its way there: a first list of very many takes longer than anybody's patience with silence.
+            # It is on its way there: very many changes take longer than anybody's patience with silence.
             self._debts[watch] = _Debt(debt.version, time.monotonic())
 
-    def told_of(self, plural: str) -> int:
-        """How often a kind's watch has told of an object."""
-        return self._told_of[plural]
+    def begun(self, plural: str, namespace: str, version: int) -> None:
+        """Take in that a watch goes on from a version, of all namespaces (empty) or of one."""
+        watch = (plural, namespace)
+        self._told_at[plural] = time.time()
+        self._told[watch] = max(version, self._told.get(watch, 0))
+        if watch in self._debts and self._debts[watch].version <= version:
+            del self._debts[watch]
 
     def owed(self, item: Resource[Any, Any]) -> None:
         """Take in a version that we know to exist; the oldest debt is the one that counts."""
@@ -83,5 +84,5 @@ class WatchCheck:
 
     @property
     def last_events(self) -> Mapping[str, float]:
-        """When each kind's watch last delivered something, in Unix time."""
+        """When each kind's watch began or last delivered something, in Unix time."""
         return dict(self._told_at)

@@ -37,9 +37,6 @@ _PULSE = 0.2
 """Seconds between looks at the daemon's generation; a look costs no call."""
 
 _CHECK_EVERY = 5.0
-_WATCH_PATIENCE = 5.0
-"""That many times a comparison's processor time the watch may take for its first list; then everything is looked at."""
-
 _LEASE_PAUSE = 0.5
 _START_AGAIN = 2.0
 _CAPACITY_STEP = 0.01
@@ -179,7 +176,7 @@ class BackendWorker:
 
     async def _enqueue_all(self, service: Service) -> None:
         service.queue.add(Key("Backend", "", self.backend), Priority.CHANGE)
-        await enqueue_all(service.queue, self._view, patience=_WATCH_PATIENCE * self._compared_in)
+        await enqueue_all(service.queue, self._view)
 
     # --- staying in charge -------------------------------------------------------------------------------------------
 

@@ -55,6 +55,15 @@ def test_a_start_over_many_objects_writes_nothing_and_reads_none_alone(
     assert [e for e in ours if e.verb == "get" and e.resource != "secrets"] == []
 
 
+def test_a_start_reads_what_there_is_once(populated: Populated, started: tuple[Watched, list[AuditEntry]]) -> None:
+    operator, seen = started
+    operator.until("heard of changes", lambda: operator.watches)
+    for kind in ("volumes", "attachments"):
+        # A list that is streamed is a watch which has ended; kopf's own go on, and begin where the list ended.
+        assert [e.verb for e in seen if e.resource == kind and e.verb in ("list", "watch")] == ["watch"]
+        assert operator.metric(f'fairlead_watch_events_total{{resource="{kind}"}}') == 0
+
+
 def test_a_life_among_many_costs_as_many_writes_as_ever_and_no_read(populated: Populated, rest: Rest) -> None:
     volume = rest.ok("POST", "/volumes", {"volume": {"size": 1}}, status=202)["volume"]["id"]
     wait_for(lambda: rest.ok("GET", f"/volumes/{volume}", status=200)["volume"]["status"] == "available", what="it is")

@@ -110,16 +110,16 @@ def test_a_takeover_leaves_live_exports_alone_although_its_watch_is_late(
     """What the watch has not delivered yet is there all the same: the sweep asks the API server, not its memory."""
     first, _ = own_backend.start("first")
     own_backend.wait_ready()
+    second, faults = own_backend.start("second", pause_at="watch.attachments.late")
     cluster.volume("data", backendName=own_backend.name)
     cluster.attach("late", "data", NODE_A)
     access = cluster.access(cluster.wait_exported("late"), NODE_A)
     with Initiator(access) as node:
         assert node.write(pattern=1)
         number = own_backend.targets()[access.target]
+        faults.wait_reached("watch.attachments.late")
         first.kill()
 
-        second, faults = own_backend.start("second", pause_at="watch.attachments.late")
-        faults.wait_reached("watch.attachments.late")
         wait_for(lambda: own_backend.wins("second") == 1, what="the second operator took over")
         cluster.volume("other", backendName=own_backend.name)
 

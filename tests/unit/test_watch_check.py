@@ -54,7 +54,7 @@ async def test_what_is_gone_is_owed_no_more() -> None:
 
 
 def test_a_watch_that_is_on_its_way_to_what_it_owes_is_not_silent(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its first list of very many objects takes longer than silence may last."""
+    """Very many changes take longer than silence may last."""
     now = [0.0]
     monkeypatch.setattr("fairlead_operator.watch_check.time.monotonic", lambda: now[0])
     check = WatchCheck()
@@ -64,3 +64,14 @@ def test_a_watch_that_is_on_its_way_to_what_it_owes_is_not_silent(monkeypatch: p
         check.told(item("one", version))
     now[0] += 7
     assert check.lags == {"attachments": 7}
+
+
+def test_a_watch_owes_nothing_that_was_there_when_it_began() -> None:
+    check = WatchCheck()
+    check.owed(item("one", 5))
+    check.begun("attachments", "", 5)
+    assert not owes(check)
+    check.owed(item("one", 5))
+    assert not owes(check)
+    check.owed(item("one", 6))
+    assert owes(check)

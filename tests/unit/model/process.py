@@ -1,15 +1,19 @@
 """An operator process: the real runtime, workers and reconcilers, on an event loop that only the test drives."""
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from fairlead_kube.client import KubeClient
+from fairlead_kube.errors import KubeError
+from fairlead_kube.store import version_of
 from fairlead_operator.lease import Tenure
 from fairlead_operator.runtime import Runtime
 from fairlead_operator.settings import Settings
+from fairlead_operator.view import WATCHED
 from unit.model.api_server import MODELS, ApiServer
 from unit.model.calls import Call, transmit
 from unit.model.objects import BACKEND
@@ -86,6 +90,16 @@ class SimulatedElection:
             await asyncio.gather(self._task, return_exceptions=True)
 
     @property
+    def settled(self) -> bool:
+        """Whether the first try is over: the world decides at once."""
+        return True
+
+    @property
+    def leading(self) -> bool:
+        """Whether the Lease is ours now."""
+        return self.tenure is not None and self.tenure.valid
+
+    @property
     def at_work(self) -> bool:
         """Whether the work of a tenure, ended or not, is still going on."""
         return self._task is not None and not self._task.done()
@@ -142,8 +156,9 @@ class Process:
         self._late = late
         self.ended: list[Exception] = []
         self.elections: dict[str, SimulatedElection] = {}
-        # Where in each watch it is; None: it has to list first.
+        # Where in each watch it is; None: it has to begin first, with a list.
         self.cursors: dict[str, int | None] = dict.fromkeys(PLURALS)
+        self._beginning: dict[str, asyncio.Task[None]] = {}
         self.runtime = SimulatedRuntime(self, SimulatedClient(server), settings)
         self.loop.create_task(self.runtime.start())
         self.run()
@@ -179,18 +194,20 @@ class Process:
                 self._late.append(call)
 
     def behind(self, plural: str) -> bool:
-        """Whether its watch of that kind has something to tell."""
+        """Whether its watch of that kind has something to tell, or is yet to begin."""
         cursor = self.cursors[plural]
-        return cursor is None or cursor < len(self.server.events[plural])
+        if cursor is None:
+            beginning = self._beginning.get(plural)
+            return self.runtime.started and (beginning is None or beginning.done())
+        return cursor < len(self.server.events[plural])
 
     def watch(self, plural: str) -> None:
-        """Take the next watch event of that kind, or the list that a watch begins with."""
+        """Take the next watch event of that kind, or ask for a list from which the watch can go on."""
         events, cursor, shows = self.server.events[plural], self.cursors[plural], self.settings.shard.has
+        if not self.behind(plural):
+            return
         if cursor is None:
-            # As kopf does it: everything that is there, and no word of what is not there any more.
-            self.cursors[plural] = len(events)
-            items = list(filter(shows, self.server.all(plural)))
-            self.loop.call_soon(lambda: [self.runtime.deliver(item) for item in items])
+            self._beginning[plural] = self.loop.create_task(self._begin(plural))
         else:
             self.cursors[plural] = cursor + 1
             event = events[cursor]
@@ -202,6 +219,16 @@ class Process:
                 was = event.before.metadata.model_copy(update=version)
                 self.loop.call_soon(self.runtime.forget, event.before.model_copy(update={"metadata": was}))
         self.run()
+
+    async def _begin(self, plural: str) -> None:
+        endpoint = next(endpoint for endpoint in WATCHED if endpoint.plural == plural)
+        with contextlib.suppress(KubeError):
+            version = await self.runtime.beginnings.find(endpoint)
+            events = self.server.events[plural]
+            self.cursors[plural] = next(
+                (n for n, e in enumerate(events) if version_of(e.item) > int(version)), len(events)
+            )
+            self.runtime.beginnings.begun(endpoint, "", version)
 
     def lose_watch(self, plural: str) -> None:
         """The watch breaks, too late to go on from where it was."""

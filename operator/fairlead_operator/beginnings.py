@@ -1,0 +1,96 @@
+"""Where kopf's watches begin: at lists that this process reads anyway.
+
+kopf would list by itself what it watches, and make a task for each object of that. But a takeover has to list
+everything anyway, after the fence, and so has a sweep. So kopf is told that lists are streamed, which makes one request
+of its list and its watch; and that request goes out as a watch from the version of our newest list, made now if there
+is none. Our lists also tell what is gone, which kopf's do not.
+"""
+
+import asyncio
+import re
+from collections.abc import Callable
+from typing import Any, Final
+
+import aiohttp
+
+from fairlead_kube.client import KubeClient
+from fairlead_kube.endpoints import Endpoint
+from fairlead_kube.errors import KubeError
+from fairlead_operator.view import WATCHED, View
+
+_FIRST: Final = {"sendInitialEvents", "resourceVersionMatch"}
+"""Parameters of a watch that begins with a list; a watch that goes on has a resourceVersion instead."""
+
+_COLLECTION: Final = re.compile(r"(?:/namespaces/(?P<namespace>[^/]+))?/(?P<plural>[^/]+)$")
+_ENDPOINTS: Final = {endpoint.plural: endpoint for endpoint in WATCHED}
+
+_TURN: Final = 0.05
+_PATIENCE: Final = 60.0
+"""Seconds until a takeover has to begin its list. Its driver may hang, and other Backends need the watches."""
+
+
+class Beginnings:
+    """Of the watches of one process.
+
+    Args:
+        client: to list with.
+        view: that the lists go into.
+        takes_over: whether a takeover is about to list everything.
+    """
+
+    def __init__(self, client: KubeClient, view: View, takes_over: Callable[[], bool]) -> None:
+        self._client = client
+        self._view = view
+        self._takes_over = takes_over
+        self._used: dict[tuple[str, str], str] = {}
+
+    async def find(self, endpoint: Endpoint[Any], namespace: str = "") -> str:
+        """Return the version from which a watch may go on, of all namespaces or of that one.
+
+        Raises:
+            KubeError: the API server does not list.
+        """
+        late = asyncio.get_running_loop().time() + _PATIENCE
+        while True:
+            listed = self._view.listed(endpoint)
+            if listed is not None or not self._is_coming(late):
+                break
+            await asyncio.sleep(_TURN)
+        # A watch that begins once more has been told that it was too late for what it began with.
+        if listed is None or listed == self._used.get((endpoint.plural, namespace)):
+            listed = await self._view.relist_kind(self._client, endpoint)
+        return listed
+
+    def _is_coming(self, late: float) -> bool:
+        return self._view.reads_all or (self._takes_over() and asyncio.get_running_loop().time() < late)
+
+    def begun(self, endpoint: Endpoint[Any], namespace: str, version: str) -> None:
+        """Take in that a watch goes on from that version."""
+        self._used[endpoint.plural, namespace] = version
+        self._view.watch.begun(endpoint.plural, namespace, int(version))
+
+    async def send(self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+        """Send a request of kopf's.
+
+        Raises:
+            aiohttp.ClientConnectionError: the API server did not list; kopf tries again.
+        """
+        if not _FIRST & request.url.query.keys():
+            return await handler(request)
+        endpoint, namespace = _watched(request.url.path)
+        try:
+            version = await self.find(endpoint, namespace)
+        except KubeError as error:
+            raise aiohttp.ClientConnectionError(str(error)) from error
+        request.url = request.url.without_query_params(*_FIRST).update_query(resourceVersion=version)
+        response = await handler(request)
+        if response.ok:
+            self.begun(endpoint, namespace, version)
+        return response
+
+
+def _watched(path: str) -> tuple[Endpoint[Any], str]:
+    """Return the kind and the namespace (empty: all) whose collection has that path."""
+    found = _COLLECTION.search(path)
+    assert found is not None, path
+    return _ENDPOINTS[found["plural"]], found["namespace"] or ""
