@@ -252,7 +252,7 @@ class Store(Generic[R]):
         """
         moment = int(resource_version)
         if lasting:
-            self._moments[among] = max(moment, self._moments.get(among, 0))
+            self.speak_for(among, moment)
         listed: set[Key] = set()
         async for item in in_turns(items):
             listed.add(key_of(item))
@@ -265,6 +265,13 @@ class Store(Generic[R]):
             unlisted = self._objects.get(key)
             if unlisted is not None and version_of(unlisted) <= moment and among(unlisted):
                 self.remove(unlisted, version=moment)
+
+    def speak_for(self, among: Callable[[R], bool], version: int) -> None:
+        """Take in that all those objects are known as of that version: what comes late of others is of the past.
+
+        Such an `among` is remembered, and must be the same each time.
+        """
+        self._moments[among] = max(version, self._moments.get(among, 0))
 
     async def wait(self, name: str, namespace: str, done: Callable[[R | None], bool]) -> R | None:
         """Return the object as soon as `done(object)` is true (None stands for an object that is not there)."""

@@ -10,6 +10,7 @@ from typing import Any, Final, TypeVar
 
 import pydantic_core
 
+from fairlead_crds.names import SYSTEM_NAMESPACE
 from fairlead_kube.client import Known, KubeClient, Listing
 from fairlead_kube.endpoints import BACKENDS, Endpoint
 from fairlead_kube.errors import Invalid, Unavailable, from_status
@@ -21,6 +22,12 @@ Event = tuple[str, Mapping[str, Any]]
 
 _SILENCE: Final = 90.0
 """Seconds without a byte after which a watch counts as dead; bookmarks come every minute."""
+
+_BRIEFLY: Final = "3"
+"""Seconds until the API server ends a watch. Two before that it sends a bookmark."""
+
+_TRIES: Final = 5
+_NOBODY: Final = "fairlead-nobody"
 
 _INITIAL_END: Final = "k8s.io/initial-events-end"
 _BOOKMARKS: Final = {"watch": "1", "allowWatchBookmarks": "true"}
@@ -47,6 +54,41 @@ async def watch(
     async with contextlib.aclosing(_events(client, endpoint, namespace, params, label_selector)) as events:
         async for event in events:
             yield event
+
+
+async def changes_until_now(
+    client: KubeClient, endpoint: Endpoint[Any], resource_version: str, *, label_selector: str = ""
+) -> AsyncGenerator[Event]:
+    """Yield each change after `resource_version`, in order, up to a moment after this call; then end.
+
+    That moment is a version that a read from a quorum shows. The last event, or bookmark, is of it or a later one.
+
+    Raises:
+        Gone: the resource version is too old; list.
+        Unavailable: the connection broke, or the API server does not come to that moment.
+    """
+    now = await _now(client, endpoint)
+    if int(resource_version) >= now:
+        return
+    for _ in range(_TRIES):
+        params = {**_BOOKMARKS, "resourceVersion": resource_version, "timeoutSeconds": _BRIEFLY}
+        async with contextlib.aclosing(_events(client, endpoint, "", params, label_selector)) as events:
+            async for event in events:
+                resource_version = event[1]["metadata"]["resourceVersion"]
+                yield event
+                if int(resource_version) >= now:
+                    return
+    raise Unavailable(0, "Unavailable", f"watch {endpoint.path()}: it does not come to version {now}")
+
+
+async def _now(client: KubeClient, endpoint: Endpoint[Any]) -> int:
+    """Return the newest version there is, by a list of one name that nothing has.
+
+    Without a limit, so that the API server answers from its watch cache, as soon as that has come to this version.
+    """
+    params = {"fieldSelector": f"metadata.name={_NOBODY}"}
+    answer = await client.request("GET", endpoint.path(SYSTEM_NAMESPACE), params=params)
+    return int(answer["metadata"]["resourceVersion"])
 
 
 async def read_all(

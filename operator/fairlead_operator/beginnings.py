@@ -13,10 +13,10 @@ from typing import Any, Final
 
 import aiohttp
 
-from fairlead_kube.client import KubeClient
 from fairlead_kube.endpoints import Endpoint
 from fairlead_kube.errors import KubeError
-from fairlead_operator.view import WATCHED, View
+from fairlead_operator.lister import WATCHED, Lister
+from fairlead_operator.watch_check import WatchCheck
 
 _FIRST: Final = {"sendInitialEvents", "resourceVersionMatch"}
 """Parameters of a watch that begins with a list; a watch that goes on has a resourceVersion instead."""
@@ -33,14 +33,14 @@ class Beginnings:
     """Of the watches of one process.
 
     Args:
-        client: to list with.
-        view: that the lists go into.
+        lister: of the process.
+        watch: what the watches owe.
         takes_over: whether a takeover is about to list everything.
     """
 
-    def __init__(self, client: KubeClient, view: View, takes_over: Callable[[], bool]) -> None:
-        self._client = client
-        self._view = view
+    def __init__(self, lister: Lister, watch: WatchCheck, takes_over: Callable[[], bool]) -> None:
+        self._lister = lister
+        self._watch = watch
         self._takes_over = takes_over
         self._used: dict[tuple[str, str], str] = {}
 
@@ -52,22 +52,22 @@ class Beginnings:
         """
         late = asyncio.get_running_loop().time() + _PATIENCE
         while True:
-            listed = self._view.listed(endpoint)
+            listed = self._lister.version(endpoint)
             if listed is not None or not self._is_coming(late):
                 break
             await asyncio.sleep(_TURN)
         # A watch that begins once more has been told that it was too late for what it began with.
         if listed is None or listed == self._used.get((endpoint.plural, namespace)):
-            listed = await self._view.relist_kind(self._client, endpoint)
+            listed = await self._lister.list_kind(endpoint)
         return listed
 
     def _is_coming(self, late: float) -> bool:
-        return self._view.reads_all or (self._takes_over() and asyncio.get_running_loop().time() < late)
+        return self._lister.busy or (self._takes_over() and asyncio.get_running_loop().time() < late)
 
     def begun(self, endpoint: Endpoint[Any], namespace: str, version: str) -> None:
         """Take in that a watch goes on from that version."""
         self._used[endpoint.plural, namespace] = version
-        self._view.watch.begun(endpoint.plural, namespace, int(version))
+        self._watch.begun(endpoint.plural, namespace, int(version))
 
     async def send(self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
         """Send a request of kopf's.

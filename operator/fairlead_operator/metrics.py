@@ -30,9 +30,7 @@ DRIVER_ERRORS: Final = Counter(
     "Calls of a driver that failed, by class of error; Abandoned: given up waiting for.",
     ["backend", "operation", "error"],
 )
-WATCH_EVENTS: Final = Counter(
-    "fairlead_watch_events_total", "Changes that the watch told of.", ["resource"]
-)
+WATCH_EVENTS: Final = Counter("fairlead_watch_events_total", "Changes that the watch told of.", ["resource"])
 SWEEPS: Final = Counter(
     "fairlead_sweeps_total",
     "Comparisons of all exports with all Attachments, by outcome: done or failed.",

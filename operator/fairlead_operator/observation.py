@@ -132,7 +132,9 @@ class Observation(Collector):
 
     def _watches(self) -> Iterator[Metric]:
         last = GaugeMetricFamily(
-            "fairlead_watch_last_event_timestamp_seconds", "When the watch began or last told of a change.", labels=["resource"]
+            "fairlead_watch_last_event_timestamp_seconds",
+            "When the watch began or last told of a change.",
+            labels=["resource"],
         )
         lag = GaugeMetricFamily(
             "fairlead_watch_lag_seconds", "For how long the watch has not told of a change that is known to be.",

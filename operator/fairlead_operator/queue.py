@@ -47,13 +47,14 @@ class WorkQueue(Generic[K]):
     def __init__(self, name: str) -> None:
         self._name = name
         self._heap: list[tuple[int, int, K]] = []
-        self._queued: dict[K, tuple[int, float]] = {}
+        self._queued: dict[K, tuple[Priority, float]] = {}
         self._running: set[K] = set()
         self._dirty: dict[K, Priority] = {}
         self._failures: dict[K, int] = {}
         self._timers: dict[K, asyncio.TimerHandle] = {}
         self._order = itertools.count()
         self._ready = asyncio.Event()
+        self._resync = asyncio.Lock()
         self._idle = asyncio.Event()
         self._idle.set()
 
@@ -136,22 +137,42 @@ class WorkQueue(Generic[K]):
                     self.add_after(key, again)
                 if not self._queued and not self._running:
                     self._idle.set()
-            if self._queued:
-                # A pass that finds nothing to do never waits, and there may be very many of those in a row.
-                await asyncio.sleep(0)
 
     async def _take(self) -> K:
+        if self._next() is not None:
+            # A pass that finds nothing to do never waits, and there may be very many of those in a row.
+            await asyncio.sleep(0)
         while True:
-            while self._heap:
-                priority, _, key = heapq.heappop(self._heap)
-                queued = self._queued.get(key)
-                # An entry that was overtaken by one of a higher priority is left in the heap and skipped here.
-                if queued is not None and queued[0] == priority:
-                    del self._queued[key]
-                    self._running.add(key)
-                    return key
-            self._ready.clear()
-            await self._ready.wait()
+            urgent = self._next()
+            if urgent is None:
+                self._ready.clear()
+                await self._ready.wait()
+                continue
+            if urgent is Priority.RESYNC:
+                # One worker at a time: whatever else has to be done comes between two of these, not behind one of each.
+                async with self._resync:
+                    await asyncio.sleep(0)
+                    if self._next() is None:
+                        continue
+                    return self._pop()
+            return self._pop()
+
+    def _next(self) -> Priority | None:
+        """Return how urgent the first key is."""
+        while self._heap:
+            priority, _, key = self._heap[0]
+            queued = self._queued.get(key)
+            if queued is not None and queued[0] == priority:
+                return queued[0]
+            # It was overtaken by an entry of a higher priority.
+            heapq.heappop(self._heap)
+        return None
+
+    def _pop(self) -> K:
+        _, _, key = heapq.heappop(self._heap)
+        del self._queued[key]
+        self._running.add(key)
+        return key
 
     def _backoff(self, key: K) -> float:
         failures = self._failures[key] = self._failures.get(key, 0) + 1

@@ -23,7 +23,7 @@ async def enqueue_all(queue: WorkQueue[Key], view: View) -> None:
         if _seems_done(item):
             rest.append(item)
         else:
-            queue.add(key_of(item), Priority.DETACH if item.deleting else Priority.RESYNC)
+            queue.add(key_of(item), Priority.DETACH if item.deleting else Priority.CHANGE)
     async for item in in_turns(rest):
         queue.add(key_of(item), Priority.RESYNC)
 

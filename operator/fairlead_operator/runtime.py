@@ -23,6 +23,7 @@ from fairlead_operator.beginnings import Beginnings
 from fairlead_operator.drivers.measured import MeasuredDriver
 from fairlead_operator.events import Recorder
 from fairlead_operator.lease import Election
+from fairlead_operator.lister import Lister
 from fairlead_operator.metrics import WATCH_EVENTS
 from fairlead_operator.queue import Priority
 from fairlead_operator.registry import Plan, Unusable, plan_for
@@ -37,7 +38,7 @@ _log = logging.getLogger(__name__)
 
 _REACH_AGAIN = 0.5
 _LOOK_EVERY = 10.0
-"""Seconds that a watch may owe something before we look ourselves."""
+"""Seconds that a watch may owe something before we look ourselves, and between looks at what is new."""
 
 
 @dataclass(frozen=True)
@@ -56,13 +57,14 @@ class Runtime:
         self._settings = settings
         self._client = client
         self.view = View(settings.namespaces, settings.shard)
-        self.beginnings = Beginnings(client, self.view, self._takes_over)
+        self.lister = Lister(client, self.view)
+        self.beginnings = Beginnings(self.lister, self.view.watch, self._takes_over)
         self._writer = Writer(client, self.view)
         self._recorder = Recorder(client)
         self._served: dict[str, _Served] = {}
         # Unique to this process, however often its pod or host has the same name.
         self._identity = f"{socket.gethostname()}_{os.getpid()}_{uuid.uuid4().hex[:8]}"
-        self._controller = UnplacedController(client, self.view, self._writer, settings)
+        self._controller = UnplacedController(client, self.view, self.lister, self._writer, settings)
         self._controller_election = self._election(CONTROLLER_LEASE, self._controller.run)
         self._changes = asyncio.Event()
         self._reroute = asyncio.Event()
@@ -79,13 +81,13 @@ class Runtime:
         await self._replan()
         if self._settings.controller:
             await self._controller_election.start()
-        endless = (self._plan_forever(), self._reroute_forever(), self._verify_watches())
+        endless = (self._plan_forever(), self._reroute_forever(), self._stay_current())
         self._tasks = tuple(map(asyncio.create_task, endless))
 
     async def _learn_backends(self) -> None:
         while True:
             try:
-                await self.view.relist_kind(self._client, BACKENDS)
+                await self.lister.list_kind(BACKENDS)
                 return
             except KubeError as error:
                 _log.warning("API server: %s", error)
@@ -159,15 +161,20 @@ class Runtime:
 
     # --- which Backends ----------------------------------------------------------------------------------------------
 
-    async def _verify_watches(self) -> None:
-        """Ask the API server when a watch seems to owe something: it may be gone, and what is not is learnt by this."""
+    async def _stay_current(self) -> None:
+        """Ask the API server when a watch seems to owe something: it may be gone, and what is not is learnt by this.
+
+        Whoever stands by keeps what it would have to ask for at a takeover short.
+        """
         while True:
             await asyncio.sleep(_LOOK_EVERY)
-            if max(self.view.watch.lags.values(), default=0.0) > _LOOK_EVERY:
-                try:
-                    await self.view.relist(self._client)
-                except KubeError as error:
-                    _log.warning("list: %s", error)
+            try:
+                if max(self.view.watch.lags.values(), default=0.0) > _LOOK_EVERY:
+                    await self.lister.list()
+                elif not all(served.election.leading for served in self._served.values()):
+                    await self.lister.keep_up()
+            except KubeError as error:
+                _log.warning("list: %s", error)
 
     async def _plan_forever(self) -> None:
         while True:
@@ -197,6 +204,7 @@ class Runtime:
                     make_driver=partial(_measured, plan),
                     client=self._client,
                     view=self.view,
+                    lister=self.lister,
                     writer=self._writer,
                     recorder=self._recorder,
                     settings=self._settings,

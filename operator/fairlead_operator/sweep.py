@@ -72,8 +72,9 @@ class Sweeper:
             await self._remove_orphan(service, handle)
         async for handle in in_turns((listing.ours.keys() | set(book)) - orphans):
             if book.learn(handle, state_of(listing.ours.get(handle)), mark):
+                # At the beginning of a tenure that is every one, and whoever waits for an attach goes first.
                 for attachment in self._view.attachments_by_handle.get(handle):
-                    service.queue.add(key_of(attachment), Priority.CHANGE)
+                    service.queue.add(key_of(attachment), Priority.RESYNC)
         book.settle(mark)
 
     async def _orphans(self, listing: Listing) -> set[str]:

@@ -20,11 +20,12 @@ from fairlead_operator.adoption import Adoption
 from fairlead_operator.core import status
 from fairlead_operator.core.placement import Unplaced, place_attachment, place_volume
 from fairlead_operator.lease import Tenure, is_held
+from fairlead_operator.lister import PAUSE, Lister
 from fairlead_operator.queue import Again, Priority, WorkQueue
 from fairlead_operator.registry import Unusable, plan_for
 from fairlead_operator.settings import Settings
 from fairlead_operator.shard import backend_label
-from fairlead_operator.view import LIST_PAUSE, Key, View, key_of
+from fairlead_operator.view import Key, View, key_of
 from fairlead_operator.writes import Writer
 
 _log = logging.getLogger(__name__)
@@ -36,9 +37,10 @@ _HELD_PAUSE = 10.0
 class UnplacedController:
     """See the module. `run` is one tenure of the controller's Lease."""
 
-    def __init__(self, client: KubeClient, view: View, writer: Writer, settings: Settings) -> None:
+    def __init__(self, client: KubeClient, view: View, lister: Lister, writer: Writer, settings: Settings) -> None:
         self._client = client
         self._view = view
+        self._lister = lister
         self._writer = writer
         self._settings = settings
         self._adoption = Adoption(client, writer)
@@ -71,11 +73,11 @@ class UnplacedController:
         while True:
             try:
                 if everything:
-                    await self._view.relist(self._client)
+                    await self._lister.list()
                 else:
                     # The watch brings the rest. What is decided on too old a view is refused by compare-and-swap, and
                     # that a Volume is missing is asked for live; but without the Backends nothing would have a place.
-                    await self._view.relist_kind(self._client, BACKENDS)
+                    await self._lister.list_kind(BACKENDS)
                 return
             except KubeError as error:
                 _log.warning("controller: list: %s", error)
@@ -105,7 +107,7 @@ class UnplacedController:
             return
         began = loop.time()
         while True:
-            due = max(began, self._view.listed_at) + max(interval, LIST_PAUSE * self._view.listed_in)
+            due = max(began, self._lister.listed_at) + max(interval, PAUSE * self._lister.seconds)
             if loop.time() >= due:
                 return
             await asyncio.sleep(due - loop.time())

@@ -1,31 +1,19 @@
 """The operator's copy of the cluster: one store per kind and the indexes that reconciling needs."""
 
-import asyncio
-import time
 from collections.abc import Mapping
-from typing import Any, Final, Literal, NamedTuple, TypeVar
+from typing import Any, Literal, NamedTuple, TypeVar
 
 from fairlead_crds.kinds import Attachment, Backend, NodeConnector, Resource, Volume
 from fairlead_kube.client import KubeClient
 from fairlead_kube.endpoints import ATTACHMENTS, BACKENDS, NODE_CONNECTORS, NODES, VOLUMES, Endpoint
 from fairlead_kube.errors import NotFound
 from fairlead_kube.node import Node
-from fairlead_kube.store import Change, Store, everything, version_of
-from fairlead_kube.watching import read_all
+from fairlead_kube.store import Change, Store, version_of
 from fairlead_operator.core.placement import place_attachment, place_volume
-from fairlead_operator.rounds import Rounds
-from fairlead_operator.shard import Shard, backend_label, strays
+from fairlead_operator.shard import Shard, backend_label
 from fairlead_operator.watch_check import WatchCheck
 
 R = TypeVar("R", bound=Resource[Any, Any])
-
-_SHARDED: Final[tuple[Endpoint[Volume] | Endpoint[Attachment], ...]] = (VOLUMES, ATTACHMENTS)
-WATCHED: Final[tuple[Endpoint[Any], ...]] = (BACKENDS, NODE_CONNECTORS, NODES, *_SHARDED)
-"""All that a process knows of, in the order in which it is read."""
-
-LIST_PAUSE = 20.0
-"""That many times the processor time of reading everything, a sweep included, passes before the next: of very many
-objects it is a lot. How long it lasted does not count: an API server that hung meanwhile must not put off the next."""
 
 
 class Key(NamedTuple):
@@ -57,12 +45,6 @@ class View:
             NodeConnector: self.connectors,
             Node: self.nodes,
         }
-        self.listed_at = float("-inf")
-        """When everything was read live last, in the event loop's time."""
-        self.listed_in = 0.0
-        """Seconds of processor time that it took."""
-        self._readings: Rounds[None] = Rounds()
-        self._listed: dict[str, str] = {}
         self._departed: dict[str, Backend] = {}
         self.backends.listen(self._remember_departed)
         self.attachments_of_volume = self.attachments.index(lambda a: (a.metadata.namespace, a.spec.volume_name))
@@ -114,6 +96,10 @@ class View:
         """Return the store of a kind."""
         return self._stores[kind]
 
+    def store_at(self, endpoint: Endpoint[R]) -> Store[R]:
+        """Return the store of the kind that is found there."""
+        return next(store for kind, store in self._stores.items() if kind.plural == endpoint.plural)
+
     def known(self, key: Key) -> Attachment | Volume | Backend | None:
         """Return the object of a key as last seen."""
         if key.kind == "Attachment":
@@ -142,56 +128,6 @@ class View:
         if self.shard.has(before) or self.shard.has(after):
             self.watch.owed(after)
         self.take(after)
-
-    async def relist(self, client: KubeClient) -> None:
-        """Read everything live and take it as the truth: what a broken watch never told is repaired here.
-
-        It begins after this call. Several Backends are taken over at once when an operator starts, and share it.
-        """
-        await self._readings.next(lambda: self._relist_all(client))
-
-    async def _relist_all(self, client: KubeClient) -> None:
-        began = time.thread_time()
-        for endpoint in WATCHED:
-            await self.relist_kind(client, endpoint)
-        if self.shard.unlabelled:
-            for sharded in _SHARDED:
-                await self._relist_strays(client, sharded)
-        self.listed_at, self.listed_in = asyncio.get_running_loop().time(), time.thread_time() - began
-
-    @property
-    def reads_all(self) -> bool:
-        """Whether `relist` is under way."""
-        return self._readings.under_way
-
-    async def relist_kind(self, client: KubeClient, endpoint: Endpoint[Any]) -> str:
-        """Read what the watch of a kind shows, live, and take it as the truth; return as of which version."""
-        store = self._store_at(endpoint)
-        selector = self.shard.selector if endpoint in _SHARDED else ""
-        # Of a shard of Backends nothing else is kept.
-        among = self.shard.has if self.shard.unlabelled else everything
-        with store.listing():
-            listing = await read_all(client, endpoint, label_selector=selector, known=store.in_version)
-            await store.replace(listing.items, listing.resource_version, among=among)
-        await self.watch.listed(listing.items)
-        self._listed[endpoint.plural] = listing.resource_version
-        return listing.resource_version
-
-    async def _relist_strays(self, client: KubeClient, endpoint: Endpoint[Any]) -> None:
-        # No watch shows these, so it owes none of them.
-        store, selector = self._store_at(endpoint), strays(b.metadata.name for b in self.backends)
-        with store.listing():
-            listing = await client.list(endpoint, label_selector=selector)
-            await store.replace(
-                listing.items, listing.resource_version, among=lambda item: not self.shard.has(item), lasting=False
-            )
-
-    def listed(self, endpoint: Endpoint[Any]) -> str | None:
-        """As of which version the kind was read whole last."""
-        return self._listed.get(endpoint.plural)
-
-    def _store_at(self, endpoint: Endpoint[Any]) -> Store[Any]:
-        return next(store for model, store in self._stores.items() if model.plural == endpoint.plural)
 
     async def volume(self, client: KubeClient, name: str, namespace: str) -> Volume | None:
         """Return the Volume; a miss is confirmed by a live read."""

@@ -19,6 +19,7 @@ from fairlead_operator.events import Recorder
 from fairlead_operator.faultpoints import faultpoint
 from fairlead_operator.keys import backend_keys
 from fairlead_operator.lease import LostLease, Tenure
+from fairlead_operator.lister import PAUSE, Lister
 from fairlead_operator.queue import Again, Priority, WorkQueue
 from fairlead_operator.resync import enqueue_all
 from fairlead_operator.settings import Settings
@@ -26,7 +27,7 @@ from fairlead_operator.shard import Shard, backend_label
 from fairlead_operator.sweep import Sweeper
 from fairlead_operator.tenure import EFFECT_TIMEOUT, Service
 from fairlead_operator.trail import a_pass
-from fairlead_operator.view import LIST_PAUSE, Key, View
+from fairlead_operator.view import Key, View
 from fairlead_operator.volumes import VolumeReconciler
 from fairlead_operator.writes import Writer
 from fairlead_telemetry.event_loop import look_at_everything_again
@@ -54,6 +55,7 @@ class BackendWorker:
         make_driver: Callable[[], Driver],
         client: KubeClient,
         view: View,
+        lister: Lister,
         writer: Writer,
         recorder: Recorder,
         settings: Settings,
@@ -62,6 +64,7 @@ class BackendWorker:
         self._make_driver = make_driver
         self._client = client
         self._view = view
+        self._lister = lister
         self._writer = writer
         self._recorder = recorder
         self._settings = settings
@@ -150,7 +153,7 @@ class BackendWorker:
         while True:
             began = time.thread_time()
             try:
-                await self._view.relist(self._client)
+                await self._lister.catch_up()
                 break
             except KubeError as error:
                 _log.warning("%s: list: %s", self.backend, error)
@@ -160,7 +163,7 @@ class BackendWorker:
                 await self._sweeper.sweep(service)
             except (DriverError, TimeoutError) as error:
                 service.unready = str(error) or f"no answer within {EFFECT_TIMEOUT:.0f} s"
-        self._compared_in = time.thread_time() - began
+        self._compared_in = max(self._lister.seconds, time.thread_time() - began)
 
     async def _bring_up(self, service: Service) -> str | None:
         """Begin our epoch; return why the backend cannot be used (None: it can)."""
@@ -199,9 +202,9 @@ class BackendWorker:
                     latest = service.driver.generation
                     await self._sweeper.sweep(service)
                     generation, swept = latest, loop.time()
-                elif now - swept >= max(self._settings.sweep_interval, LIST_PAUSE * self._compared_in):
+                elif now - swept >= max(self._settings.sweep_interval, PAUSE * self._compared_in):
                     began = time.thread_time()
-                    await self._view.relist(self._client)
+                    await self._lister.list()
                     await self._look_for_keys(service)
                     await self._sweeper.sweep(service)
                     swept, self._compared_in = loop.time(), time.thread_time() - began

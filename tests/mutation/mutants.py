@@ -148,7 +148,7 @@ MUTANTS = (
         (
             Edit(
                 f"{_OPERATOR}/worker.py",
-                """                await self._view.relist(self._client)
+                """                await self._lister.catch_up()
                 break
 """,
                 "                break\n",

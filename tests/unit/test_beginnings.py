@@ -13,6 +13,7 @@ from fairlead_kube.client import KubeClient
 from fairlead_kube.endpoints import ATTACHMENTS, VOLUMES
 from fairlead_kube.errors import Unavailable
 from fairlead_operator.beginnings import Beginnings
+from fairlead_operator.lister import Lister
 from fairlead_operator.view import View
 from unit.model.virtual_time import VirtualTimeLoop, run
 
@@ -43,7 +44,8 @@ class Watcher:
         self.client = _Client()
         self.view = View()
         self.takes_over = takes_over
-        self.beginnings = Beginnings(self.client, self.view, lambda: self.takes_over)
+        self.lister = Lister(self.client, self.view)
+        self.beginnings = Beginnings(self.lister, self.view.watch, lambda: self.takes_over)
 
     async def begin(self, namespace: str = "") -> str:
         """Have the watch of Volumes begin."""
@@ -64,8 +66,8 @@ def test_a_takeover_s_list_is_waited_for_and_serves() -> None:
         begun = asyncio.create_task(watcher.begin())
         await asyncio.sleep(5)
         assert not begun.done()
-        await watcher.view.relist(watcher.client)
-        assert await begun == watcher.view.listed(VOLUMES)
+        await watcher.lister.list()
+        assert await begun == watcher.lister.version(VOLUMES)
         assert watcher.client.lists.count("volumes") == 1
 
     run(life())
@@ -93,7 +95,7 @@ def test_a_list_under_way_is_waited_for_however_long_it_takes() -> None:
         return await ask(method, path, **options)
 
     watcher.client.request = slowly  # type: ignore[method-assign]
-    tasks = [loop.create_task(work) for work in (watcher.view.relist(watcher.client), watcher.begin())]
+    tasks = [loop.create_task(work) for work in (watcher.lister.list(), watcher.begin())]
     loop.advance(LATE)
     may_end.set()
     loop.advance(1)
@@ -107,7 +109,7 @@ def test_a_watch_that_begins_again_was_too_late_for_its_list_and_gets_a_newer_on
         watcher = Watcher()
         assert [await watcher.begin(), await watcher.begin()] == ["10", "20"]
         # One that was read meanwhile will do.
-        await watcher.view.relist_kind(watcher.client, VOLUMES)
+        await watcher.lister.list_kind(VOLUMES)
         assert await watcher.begin() == "30"
         assert len(watcher.client.lists) == 3
 

@@ -114,6 +114,30 @@ def test_detaches_go_before_changes_and_these_before_a_resync(loop: VirtualTimeL
     assert work.keys == ["busy", "detach", "change", "resync"]
 
 
+def test_a_change_comes_between_two_of_very_many_resyncs_and_not_behind_one_of_each_worker(
+    loop: VirtualTimeLoop,
+) -> None:
+    work = Work(loop, workers=16)
+
+    def look_at_everything() -> None:
+        for number in range(100):
+            work.queue.add(f"old-{number}", Priority.RESYNC)
+        # Comes when the workers are awake.
+        loop.call_soon(loop.call_soon, loop.call_soon, work.queue.add, "change", Priority.CHANGE)
+
+    work.do(look_at_everything)
+    assert work.keys.index("change") <= 4
+    assert len(work.keys) == 101
+
+
+def test_resyncs_that_wait_do_so_side_by_side(loop: VirtualTimeLoop) -> None:
+    work = Work(loop, workers=3)
+    keys = ("a", "b", "c")
+    work.hold |= {*keys}
+    work.add(*keys, priority=Priority.RESYNC)
+    assert work.keys == [*keys]
+
+
 def test_within_a_priority_the_first_goes_first(loop: VirtualTimeLoop) -> None:
     work = Work(loop, workers=1)
     work.hold.add("busy")

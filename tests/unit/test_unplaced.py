@@ -10,6 +10,7 @@ from fairlead_crds.conditions import ADMITTED, Reason, find
 from fairlead_kube.client import KubeClient
 from fairlead_kube.errors import Conflict, KubeError, NotFound, Unavailable
 from fairlead_operator.lease import Tenure
+from fairlead_operator.lister import Lister
 from fairlead_operator.settings import Settings
 from fairlead_operator.unplaced import UnplacedController
 from fairlead_operator.view import View
@@ -51,7 +52,7 @@ def test_a_refresh_that_fails_is_one_warning_and_is_tried_again(
     async def serve_until_told() -> None:
         view = View()
         view.take(server.find("attachments", "lost"))
-        controller = UnplacedController(client, view, Writer(client, view), Settings())
+        controller = UnplacedController(client, view, Lister(client, view), Writer(client, view), Settings())
         serving = asyncio.create_task(controller.run(Tenure("controller", "1")))
         await view.attachments.wait("lost", "n", lambda a: a is not None and bool(a.status.conditions))
         serving.cancel()

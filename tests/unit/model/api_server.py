@@ -15,6 +15,7 @@ from fairlead_crds.kinds import KINDS, Attachment, Resource, Volume
 from fairlead_kube.client import JSON_PATCH
 from fairlead_kube.errors import AlreadyExists, Conflict, Invalid, NotFound
 from fairlead_kube.node import Node
+from fairlead_kube.store import version_of
 
 Body = Mapping[str, Any]
 Place = tuple[str, str, str]
@@ -25,11 +26,13 @@ MODELS: dict[str, type[Resource[Any, Any]]] = {model.plural: model for model in 
 
 @dataclass(frozen=True)
 class Event:
-    """A watch event; `before` is what the object was, None: new."""
+    """A watch event; `before` is what the object was, None: new. The bodies are of both."""
 
     type: str
     item: Any
     before: Any
+    body: Body
+    before_body: Body | None
 
 
 @dataclass(frozen=True)
@@ -147,6 +150,31 @@ class ApiServer:
         ]
         return {"items": items, "metadata": {"resourceVersion": str(self.version)}}
 
+    def stream(self, path: str, params: Mapping[str, str]) -> list[tuple[str, Body]]:
+        """Answer a watch up to now: what there is or what has changed, and a bookmark."""
+        plural, *_ = _split(path)
+        if params.get("sendInitialEvents"):
+            listed = [("ADDED", body) for body in self._list(plural, params)["items"]]
+            return [*listed, ("BOOKMARK", self._bookmark({"k8s.io/initial-events-end": "true"}))]
+        selector, since = params.get("labelSelector", ""), int(params["resourceVersion"])
+        told: list[tuple[str, Body]] = []
+        for event in self.events[plural]:
+            shown, was = (
+                body is not None and has_labels(selector, body["metadata"].get("labels", {}))
+                for body in (event.body, event.before_body)
+            )
+            if version_of(event.item) <= since:
+                continue
+            if event.type != "DELETED" and shown:
+                told.append(("MODIFIED" if was else "ADDED", event.body))
+            elif was and event.before_body is not None:
+                version = event.body["metadata"]["resourceVersion"]
+                told.append(("DELETED", _in_version(event.before_body, version)))
+        return [*told, ("BOOKMARK", self._bookmark({}))]
+
+    def _bookmark(self, annotations: Mapping[str, str]) -> Body:
+        return {"metadata": {"resourceVersion": str(self.version), "annotations": annotations}}
+
     def _create(self, who: str, plural: str, namespace: str, body: Body, now: str) -> Body:
         place = (plural, namespace, body["metadata"]["name"])
         if place in self._objects:
@@ -227,15 +255,15 @@ class ApiServer:
         if plural not in MODELS:
             return
         old = self.parse(plural, before) if before else None
-        if after is not None:
-            new, item = self.parse(plural, after), self.parse(plural, after)
-        else:
-            assert before is not None
-            # A DELETED event carries the last state, in a version of its own.
-            gone = {**before, "metadata": {**before["metadata"], "resourceVersion": str(self.version)}}
-            new, item = None, self.parse(plural, gone)
-        self.events[plural].append(Event(type_, item, old))
+        new = self.parse(plural, after) if after else None
+        # A DELETED event carries the last state, in a version of its own.
+        body = after or _in_version(before or {}, str(self.version))
+        self.events[plural].append(Event(type_, self.parse(plural, body), old, body, before))
         self._check(Write(who, old, new, by_version))
+
+
+def _in_version(body: Body, version: str) -> Body:
+    return {**body, "metadata": {**body["metadata"], "resourceVersion": version}}
 
 
 def _merged(old: Body, patch: Body) -> dict[str, Any]:

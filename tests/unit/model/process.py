@@ -2,7 +2,8 @@
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Mapping
+import json
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -11,9 +12,9 @@ from fairlead_kube.client import KubeClient
 from fairlead_kube.errors import KubeError
 from fairlead_kube.store import version_of
 from fairlead_operator.lease import Tenure
+from fairlead_operator.lister import WATCHED
 from fairlead_operator.runtime import Runtime
 from fairlead_operator.settings import Settings
-from fairlead_operator.view import WATCHED
 from unit.model.api_server import MODELS, ApiServer
 from unit.model.calls import Call, transmit
 from unit.model.objects import BACKEND
@@ -34,9 +35,9 @@ class ProcessLoop(VirtualTimeLoop):
 
 
 class SimulatedClient(KubeClient):
-    """The real client over messages instead of HTTP. A list is one message, so it comes as a page."""
+    """The real client over messages instead of HTTP. A stream is one message, and ends with what is then."""
 
-    streams_lists = False
+    streams_lists = True
 
     def __init__(self, server: ApiServer) -> None:
         self._server = server
@@ -65,6 +66,13 @@ class SimulatedClient(KubeClient):
             return server.request(who, method, path, params=params or {}, body=body, content_type=content_type, now=now)
 
         return await transmit("api", f"{method} {path}", arrive, changes=method != "GET")
+
+    async def lines(self, path: str, params: Mapping[str, str], *, silence: float) -> AsyncGenerator[bytes]:
+        """Send a watch."""
+        del silence
+        told = await transmit("api", f"WATCH {path}", lambda: self._server.stream(path, params), changes=False)
+        for kind, body in told:
+            yield json.dumps({"type": kind, "object": body}).encode()
 
 
 class SimulatedElection:
@@ -137,6 +145,9 @@ class SimulatedRuntime(Runtime):
     def __init__(self, process: "Process", client: KubeClient, settings: Settings) -> None:
         self._process = process
         super().__init__(settings, client)
+        if process.catches_up:
+            # Nothing takes long here.
+            self.lister.long = -1.0
 
     def _election(self, lease: str, work: Any) -> Any:
         return SimulatedElection(self._process, lease, work)
@@ -145,8 +156,12 @@ class SimulatedRuntime(Runtime):
 class Process:
     """An operator process from its start to its end."""
 
-    def __init__(self, name: str, server: ApiServer, settings: Settings, *, time: float, late: list[Call]) -> None:
+    def __init__(
+        self, name: str, server: ApiServer, settings: Settings, *, time: float, late: list[Call], catches_up: bool
+    ) -> None:
         self.name = name
+        self.catches_up = catches_up
+        """Whether it reads at a takeover only what is new, as with very many objects."""
         self.settings = settings
         self.server = server
         self.loop = ProcessLoop(time=time)

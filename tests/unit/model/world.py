@@ -96,9 +96,10 @@ class World:
 
     def start(self) -> None:
         """Start one more operator process, of the kind of which there are fewest."""
-        name = f"operator-{next(self._births)}"
+        number = next(self._births)
+        name, catches_up = f"operator-{number}", bool(number % 2)
         kind = min(self._kinds, key=[process.settings for process in self.processes].count)
-        self.processes.append(Process(name, self.server, kind, time=self._time, late=self.late))
+        self.processes.append(Process(name, self.server, kind, time=self._time, late=self.late, catches_up=catches_up))
 
     def fill(self, each: int = 2) -> None:
         """Start processes until there are so many of each kind."""
