@@ -7,6 +7,7 @@ is none. Our lists also tell what is gone, which kopf's do not.
 """
 
 import asyncio
+import logging
 import re
 from collections.abc import Callable
 from typing import Any, Final
@@ -17,6 +18,8 @@ from fairlead_kube.endpoints import Endpoint
 from fairlead_kube.errors import KubeError
 from fairlead_operator.lister import WATCHED, Lister
 from fairlead_operator.watch_check import WatchCheck
+
+_log = logging.getLogger(__name__)
 
 _FIRST: Final = {"sendInitialEvents", "resourceVersionMatch"}
 """Parameters of a watch that begins with a list; a watch that goes on has a resourceVersion instead."""
@@ -66,6 +69,7 @@ class Beginnings:
 
     def begun(self, endpoint: Endpoint[Any], namespace: str, version: str) -> None:
         """Take in that a watch goes on from that version."""
+        _log.info("watch of %s%s: goes on from version %s", endpoint.plural, namespace and f" in {namespace}", version)
         self._used[endpoint.plural, namespace] = version
         self._watch.begun(endpoint.plural, namespace, int(version))
 

@@ -111,6 +111,7 @@ def test_a_takeover_leaves_live_exports_alone_although_its_watch_is_late(
     first, _ = own_backend.start("first")
     own_backend.wait_ready()
     second, faults = own_backend.start("second", pause_at="watch.attachments.late")
+    wait_for(lambda: "watch of attachments: goes on" in own_backend.log("second"), what="the second one watches")
     cluster.volume("data", backendName=own_backend.name)
     cluster.attach("late", "data", NODE_A)
     access = cluster.access(cluster.wait_exported("late"), NODE_A)
