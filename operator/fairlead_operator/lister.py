@@ -146,7 +146,8 @@ class Lister:
         # Of an API server without streamed lists, a list of nothing is not free either; of single namespaces each would
         # have a version of its own.
         able = self._client.streams_lists and not self._client.namespaces
-        return bool(able) and self._seconds.get(endpoint.plural, 0.0) > self.long
+        seconds = self._seconds.get(endpoint.plural)
+        return bool(able) and seconds is not None and seconds > self.long
 
     async def _catch_up(self, endpoint: Endpoint[Any]) -> None:
         try:
