@@ -9,7 +9,7 @@ from fairlead_crds.kinds import Resource
 from fairlead_kube.client import KubeClient
 from fairlead_kube.endpoints import Endpoint
 from fairlead_kube.errors import Forbidden, Gone, KubeError
-from fairlead_kube.store import Store, version_of
+from fairlead_kube.store import Store
 from fairlead_kube.watching import read_all, watch
 
 R = TypeVar("R", bound=Resource[Any, Any])
@@ -58,7 +58,7 @@ class Reflector(Generic[R]):
                     self._heard = time.monotonic()
                     backoff = 0.1
                     if kind != "BOOKMARK":
-                        self._take(kind, body)
+                        self._store.take(kind, self._endpoint.parse(body))
                 # The server ends a watch after some minutes; go on from where it was.
                 backoff = 0.1
             except Gone:
@@ -87,10 +87,3 @@ class Reflector(Generic[R]):
 
     def _mirrors(self, item: R) -> bool:
         return self._namespace in ("", item.metadata.namespace)
-
-    def _take(self, kind: str, body: Any) -> None:
-        item = self._endpoint.parse(body)
-        if kind == "DELETED":
-            self._store.remove(item, version=version_of(item))
-        else:
-            self._store.apply(item)

@@ -194,6 +194,10 @@ class Store(Generic[R]):
         self._notify(key, Change(before, item))
         return True
 
+    def take(self, event: str, item: R) -> bool:
+        """Take in what a watch tells, by its type of event; False when it is old."""
+        return self.remove(item, version=version_of(item)) if event == "DELETED" else self.apply(item)
+
     def remove(self, item: R, *, version: int | None = None) -> bool:
         """Forget an object; False when there is something newer of that name, or it was unknown.
 

@@ -23,6 +23,9 @@ from fairlead_operator.shard import Shard
 NEVER_USED_FINALIZER = f"{names.GROUP}/not-used"
 """kopf removes the finalizer it is told of from objects that no handler of its needs it on; so it is told of this."""
 
+_LOG_IN_AGAIN = 1.0
+"""Seconds before another session, when the API server did not know us in the last one."""
+
 
 class Pauses:
     """Seconds between the tries of one request of kopf's, without end.
@@ -33,10 +36,6 @@ class Pauses:
 
     def __iter__(self) -> Iterator[float]:
         return itertools.chain((0.2, 0.5, 1.0, 2.0), itertools.repeat(3.0))
-
-
-_LOG_IN_AGAIN = 1.0
-"""Seconds before another session, when the API server did not know us in the last one."""
 
 
 class NothingToCompare(kopf.DiffBaseStorage):

@@ -8,14 +8,14 @@ to whoever has to know everything, and with very many objects it takes a second 
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from fairlead_crds.kinds import Resource
 from fairlead_kube.client import KubeClient
 from fairlead_kube.endpoints import ATTACHMENTS, BACKENDS, NODE_CONNECTORS, NODES, VOLUMES, Endpoint
 from fairlead_kube.errors import KubeError
-from fairlead_kube.store import everything, version_of
+from fairlead_kube.store import everything
 from fairlead_kube.watching import changes_until_now, read_all
 from fairlead_operator.rounds import Rounds
 from fairlead_operator.shard import strays
@@ -53,7 +53,7 @@ class Lister:
         self._versions: dict[str, str] = {}
         self._seconds: dict[str, float] = {}
         self.listed_at = float("-inf")
-        """When everything was read whole last, in the event loop's time."""
+        """When everything was last known as of then, in the event loop's time."""
 
     @property
     def seconds(self) -> float:
@@ -77,7 +77,7 @@ class Lister:
         Raises:
             KubeError: the API server does not answer, or does not allow it.
         """
-        await self._lists.next(self._list_all)
+        await self._lists.next(lambda: self._read(()))
 
     async def catch_up(self) -> None:
         """Know everything as of a moment after this call: as `list`, but of what takes long to read only what is new.
@@ -85,7 +85,7 @@ class Lister:
         Raises:
             KubeError: the API server does not answer, or does not allow it.
         """
-        await self._catches.next(self._catch_up_all)
+        await self._catches.next(lambda: self._read([*filter(self._takes_long, WATCHED)]))
 
     async def keep_up(self) -> None:
         """Do beforehand what `catch_up` would have to do for long, so that the API server still knows what is new.
@@ -113,14 +113,8 @@ class Lister:
         self._seconds[endpoint.plural] = time.thread_time() - began
         return self._known(endpoint, listing.resource_version)
 
-    async def _list_all(self) -> None:
-        for endpoint in WATCHED:
-            await self.list_kind(endpoint)
-        await self._list_strays()
-        self.listed_at = asyncio.get_running_loop().time()
-
-    async def _catch_up_all(self) -> None:
-        slow = [*filter(self._takes_long, WATCHED)]
+    async def _read(self, slow: Sequence[Endpoint[Any]]) -> None:
+        """Read everything whole, and of those kinds only what is new."""
         for endpoint in WATCHED:
             if endpoint not in slow:
                 await self.list_kind(endpoint)
@@ -128,6 +122,7 @@ class Lister:
         for outcome in await asyncio.gather(*map(self._catch_up, slow), return_exceptions=True):
             if outcome is not None:
                 raise outcome
+        self.listed_at = asyncio.get_running_loop().time()
 
     async def _list_strays(self) -> None:
         """Read what carries the name of a Backend that there is not: the controller's, and no watch shows it."""
@@ -165,10 +160,7 @@ class Lister:
                 if kind == "BOOKMARK":
                     continue
                 item = store.in_version(body) or endpoint.parse(body)
-                if kind == "DELETED":
-                    store.remove(item, version=version_of(item))
-                else:
-                    store.apply(item)
+                store.take(kind, item)
                 watch.owed(item)
             store.speak_for(self._shown, int(version))
         self._known(endpoint, version)

@@ -143,19 +143,14 @@ class WorkQueue(Generic[K]):
             # A pass that finds nothing to do never waits, and there may be very many of those in a row.
             await asyncio.sleep(0)
         while True:
-            urgent = self._next()
-            if urgent is None:
-                self._ready.clear()
-                await self._ready.wait()
-                continue
-            if urgent is Priority.RESYNC:
+            if self._next() is Priority.RESYNC:
                 # One worker at a time: whatever else has to be done comes between two of these, not behind one of each.
                 async with self._resync:
                     await asyncio.sleep(0)
-                    if self._next() is None:
-                        continue
-                    return self._pop()
-            return self._pop()
+            if self._next() is not None:
+                return self._pop()
+            self._ready.clear()
+            await self._ready.wait()
 
     def _next(self) -> Priority | None:
         """Return how urgent the first key is."""

@@ -184,12 +184,9 @@ class View:
             decided_on: the version that turned out to be old: one that the watch has brought since is new enough to
                 decide on again.
         """
-        places: dict[str, tuple[Endpoint[Any], Store[Any]]] = {
-            "Attachment": (ATTACHMENTS, self.attachments),
-            "Volume": (VOLUMES, self.volumes),
-            "Backend": (BACKENDS, self.backends),
-        }
-        endpoint, store = places[key.kind]
+        endpoints: dict[str, Endpoint[Any]] = {"Attachment": ATTACHMENTS, "Volume": VOLUMES, "Backend": BACKENDS}
+        endpoint = endpoints[key.kind]
+        store = self.store_at(endpoint)
         known = store.get(key.name, key.namespace)
         if decided_on is not None and known is not None and version_of(known) > version_of(decided_on):
             return

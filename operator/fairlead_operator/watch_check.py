@@ -34,22 +34,20 @@ class WatchCheck:
 
     def told(self, item: Resource[Any, Any]) -> None:
         """Take in what a watch delivered."""
-        watch, version = self._watch_of(item), version_of(item)
-        self._told_at[item.plural] = time.time()
-        self._told[watch] = told = max(version, self._told.get(watch, 0))
-        debt = self._debts.get(watch)
-        if debt is not None and told >= debt.version:
-            del self._debts[watch]
-        elif debt is not None:
+        watch = self._watch_of(item)
+        self._come_to(watch, version_of(item))
+        if (debt := self._debts.get(watch)) is not None:
             # It is on its way there: very many changes take longer than anybody's patience with silence.
             self._debts[watch] = _Debt(debt.version, time.monotonic())
 
     def begun(self, plural: str, namespace: str, version: int) -> None:
         """Take in that a watch goes on from a version, of all namespaces (empty) or of one."""
-        watch = (plural, namespace)
-        self._told_at[plural] = time.time()
-        self._told[watch] = max(version, self._told.get(watch, 0))
-        if watch in self._debts and self._debts[watch].version <= version:
+        self._come_to((plural, namespace), version)
+
+    def _come_to(self, watch: _Watch, version: int) -> None:
+        self._told_at[watch[0]] = time.time()
+        self._told[watch] = told = max(version, self._told.get(watch, 0))
+        if watch in self._debts and self._debts[watch].version <= told:
             del self._debts[watch]
 
     def owed(self, item: Resource[Any, Any]) -> None:

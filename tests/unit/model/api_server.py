@@ -34,6 +34,16 @@ class Event:
     body: Body
     before_body: Body | None
 
+    def told_to(self, shows: Callable[[Any], bool]) -> str | None:
+        """As what a watch that shows only such objects tells of it; None: it does not.
+
+        DELETED: it is gone, or not what is watched any more; told as it was before, in the version of the event.
+        """
+        was = self.before is not None and shows(self.before)
+        if self.type != "DELETED" and shows(self.item):
+            return "MODIFIED" if was else "ADDED"
+        return "DELETED" if was else None
+
 
 @dataclass(frozen=True)
 class Write:
@@ -158,18 +168,13 @@ class ApiServer:
             return [*listed, ("BOOKMARK", self._bookmark({"k8s.io/initial-events-end": "true"}))]
         selector, since = params.get("labelSelector", ""), int(params["resourceVersion"])
         told: list[tuple[str, Body]] = []
-        for event in self.events[plural]:
-            shown, was = (
-                body is not None and has_labels(selector, body["metadata"].get("labels", {}))
-                for body in (event.body, event.before_body)
-            )
-            if version_of(event.item) <= since:
-                continue
-            if event.type != "DELETED" and shown:
-                told.append(("MODIFIED" if was else "ADDED", event.body))
-            elif was and event.before_body is not None:
+        for event in (event for event in self.events[plural] if version_of(event.item) > since):
+            type_ = event.told_to(lambda item: has_labels(selector, item.metadata.labels))
+            if type_ == "DELETED":
                 version = event.body["metadata"]["resourceVersion"]
-                told.append(("DELETED", _in_version(event.before_body, version)))
+                told.append((type_, _in_version(event.before_body or {}, version)))
+            elif type_ is not None:
+                told.append((type_, event.body))
         return [*told, ("BOOKMARK", self._bookmark({}))]
 
     def _bookmark(self, annotations: Mapping[str, str]) -> Body:

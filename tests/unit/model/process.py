@@ -226,13 +226,13 @@ class Process:
         else:
             self.cursors[plural] = cursor + 1
             event = events[cursor]
-            if event.type != "DELETED" and shows(event.item):
-                self.loop.call_soon(self.runtime.deliver, event.item)
-            elif event.before is not None and shows(event.before):
-                # Gone, or not what is watched any more: as it was, in the version in which that happened.
+            told = event.told_to(shows)
+            if told == "DELETED":
                 version = {"resource_version": event.item.metadata.resource_version}
                 was = event.before.metadata.model_copy(update=version)
                 self.loop.call_soon(self.runtime.forget, event.before.model_copy(update={"metadata": was}))
+            elif told is not None:
+                self.loop.call_soon(self.runtime.deliver, event.item)
         self.run()
 
     async def _begin(self, plural: str) -> None:
