@@ -12,7 +12,12 @@ from fairlead_devstack.stack import Stack
 
 
 class Wire:
-    """Forwards connections from a port of its own to the server's; `close` it at the end."""
+    """Forwards connections from a port of its own to the server's; `close` it at the end.
+
+    Attributes:
+        port: its own.
+        url: of the API server, by this wire.
+    """
 
     def __init__(self, server_port: int) -> None:
         self._server_port = server_port
@@ -23,6 +28,7 @@ class Wire:
         self._thread = threading.Thread(target=self._run, name=f"wire to {server_port}", daemon=True)
         self._thread.start()
         self.port = self._listening.result()
+        self.url = f"https://127.0.0.1:{self.port}"
 
     def cut(self) -> None:
         """Break every connection off; new ones are taken at once."""
@@ -96,10 +102,10 @@ class Wire:
         raise ConnectionError("one end is gone")
 
 
-def by_wire(stack: Stack, wire: Wire, name: str, *, account: str = names.OPERATOR_ACCOUNT) -> tuple[str, ...]:
-    """Return the launcher of a process that reaches the API server by this wire only, as one of our accounts."""
-    document = yaml.safe_load((stack.folder / f"{account}.kubeconfig").read_text())
-    document["clusters"][0]["cluster"]["server"] = f"https://127.0.0.1:{wire.port}"
+def by_way_of(url: str, stack: Stack, name: str, *, account: str = names.OPERATOR_ACCOUNT) -> tuple[str, ...]:
+    """Return the launcher of a process that reaches the API server at that URL only, as one of our accounts."""
+    document = yaml.safe_load(stack.kubeconfig_of(account).read_text())
+    document["clusters"][0]["cluster"]["server"] = url
     path = stack.folder / f"{name}.kubeconfig"
     path.touch(mode=0o600)
     path.write_text(json.dumps(document))

@@ -1,14 +1,12 @@
 """Fairlead with two Backends, served by one operator and one facade or divided among more, on one control plane."""
 
 import asyncio
-import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from prometheus_client.parser import text_string_to_metric_families
-
 from fairlead_bench.place import StackPlace
+from fairlead_bench.told import samples
 from fairlead_crds.names import CONTROLLER_LEASE, backend_lease
 from fairlead_devstack.ports import free_port
 from fairlead_devstack.stack import Stack
@@ -87,10 +85,7 @@ class Running:
 
     def counted(self, name: str, metric: str, label: str) -> dict[str, float]:
         """The values of an operator's metric by one of its labels."""
-        with urllib.request.urlopen(f"http://127.0.0.1:{self._metrics[name]}/metrics", timeout=30) as answer:
-            families = list(text_string_to_metric_families(answer.read().decode()))
-        samples = (sample for family in families for sample in family.samples if sample.name == metric)
-        return {sample.labels[label]: sample.value for sample in samples}
+        return {sample.labels[label]: sample.value for sample in samples(self._metrics[name], metric)}
 
     def events(self) -> dict[str, float]:
         """How many changes of Volumes and Attachments each operator's watches told of."""

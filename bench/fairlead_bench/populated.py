@@ -1,10 +1,7 @@
 """Fairlead over a population: a control plane with many exported pairs in it, and processes whose start is watched."""
 
 import asyncio
-import re
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +10,7 @@ from typing import Any, Final
 from kubernetes import client
 
 from fairlead_bench.place import StackPlace
+from fairlead_bench.told import samples
 from fairlead_devstack.api_client import connect
 from fairlead_devstack.component import Component
 from fairlead_devstack.population import RECORD, Loading, Pair, live_once, populate
@@ -33,24 +31,23 @@ class Watched:
     component: Component
     port: int
 
-    def metric(self, pattern: str) -> float:
-        """The sum of the samples whose line begins with a match of the pattern; 0 while nobody answers."""
+    def metric(self, name: str, **labels: str) -> float:
+        """The sum of the samples of that name with those labels; 0 while nobody answers."""
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=60) as answer:
-                lines = answer.read().decode().splitlines()
-        except (urllib.error.URLError, ConnectionError, TimeoutError):
+            found = samples(self.port, name)
+        except OSError:
             return 0.0
-        return sum(float(line.rpartition(" ")[2]) for line in lines if re.match(pattern, line))
+        return sum(sample.value for sample in found if labels.items() <= sample.labels.items())
 
     @property
     def longest_stall(self) -> float:
         """Seconds: the latest that its event loop has been."""
-        return self.metric("fairlead_event_loop_longest_lag_seconds ")
+        return self.metric("fairlead_event_loop_longest_lag_seconds")
 
     @property
     def longest_work(self) -> float:
         """Seconds: the most processor time that its event loop took without a turn for others."""
-        return self.metric("fairlead_event_loop_longest_busy_seconds ")
+        return self.metric("fairlead_event_loop_longest_busy_seconds")
 
     @property
     def pairs(self) -> float:
@@ -63,7 +60,7 @@ class Watched:
         return self._of_both("fairlead_watch_last_event_timestamp_seconds") > 0
 
     def _of_both(self, metric: str) -> float:
-        return min(self.metric(f'{metric}{{resource="{kind}"}}') for kind in ("volumes", "attachments"))
+        return min(self.metric(metric, resource=kind) for kind in ("volumes", "attachments"))
 
     def until(self, what: str, holds: Callable[[], bool]) -> float:
         """Wait for a condition; return the seconds that it took.

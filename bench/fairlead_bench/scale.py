@@ -21,9 +21,6 @@ from fairlead_devstack.progress import say
 _MIB = 2**20
 _PAGE = 100
 _GOAL = 100_000
-_SWEPT = f'fairlead_sweeps_total{{backend="{BACKEND}",outcome="done"}}'
-_QUEUED = f'fairlead_queue_keys{{backend="{BACKEND}"}}'
-_PASSES = f'fairlead_passes_total{{backend="{BACKEND}",'
 
 ABOUT = """\
 How much the number of objects matters. Exports are written down and not made (driver `record`), because 100,000 of
@@ -84,7 +81,7 @@ def _measure(installed: Populated, beside: Populated, pairs: int, bench: Bench) 
     say(f"loaded in {size.loading.seconds:.0f} s; starting an operator")
     mark = installed.control_plane.audit_log.mark()
     first = installed.operator(f"first-{pairs}")
-    size.compared = first.until("swept", lambda: first.metric(_SWEPT) >= 1)
+    size.compared = first.until("swept", lambda: first.metric("fairlead_sweeps_total", outcome="done") >= 1)
     size.ready = size.compared + first.until("heard of changes", lambda: first.watches)
     size.done = size.ready + first.until("had looked at everything", lambda: _idle(first, pairs))
     written = [entry.resource for entry in installed.writes_since(mark)]
@@ -188,7 +185,8 @@ def _watching(installed: Populated, beside: Populated, size: _Size, what: str) -
 
 
 def _idle(operator: Watched, pairs: int) -> bool:
-    return operator.metric(_PASSES) >= 2 * pairs and operator.metric(_QUEUED) == 0
+    passes = operator.metric("fairlead_passes_total", backend=BACKEND)
+    return passes >= 2 * pairs and operator.metric("fairlead_queue_keys", backend=BACKEND) == 0
 
 
 def _resident(process: Watched) -> int:

@@ -46,6 +46,13 @@ class Beginnings:
         self._watch = watch
         self._takes_over = takes_over
         self._used: dict[tuple[str, str], str] = {}
+        self._reading: dict[str, asyncio.Task[str]] = {}
+
+    async def stop(self) -> None:
+        """Give up what is being read."""
+        for task in self._reading.values():
+            task.cancel()
+        await asyncio.gather(*self._reading.values(), return_exceptions=True)
 
     async def find(self, endpoint: Endpoint[Any], namespace: str = "") -> str:
         """Return the version from which a watch may go on, of all namespaces or of that one.
@@ -61,8 +68,16 @@ class Beginnings:
             await asyncio.sleep(_TURN)
         # A watch that begins once more has been told that it was too late for what it began with.
         if listed is None or listed == self._used.get((endpoint.plural, namespace)):
-            listed = await self._lister.list_kind(endpoint)
+            listed = await self._read(endpoint)
         return listed
+
+    async def _read(self, endpoint: Endpoint[Any]) -> str:
+        # kopf gives a silent request up after a while and sends it again. What is being read serves that, too: reading
+        # very many objects may always take longer.
+        task = self._reading.get(endpoint.plural)
+        if task is None or task.done():
+            self._reading[endpoint.plural] = task = asyncio.create_task(self._lister.renew(endpoint))
+        return await asyncio.shield(task)
 
     def _is_coming(self, late: float) -> bool:
         return self._lister.busy or (self._takes_over() and asyncio.get_running_loop().time() < late)

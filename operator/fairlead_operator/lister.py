@@ -14,7 +14,7 @@ from typing import Any, Final
 from fairlead_crds.kinds import Resource
 from fairlead_kube.client import KubeClient
 from fairlead_kube.endpoints import ATTACHMENTS, BACKENDS, NODE_CONNECTORS, NODES, VOLUMES, Endpoint
-from fairlead_kube.errors import KubeError
+from fairlead_kube.errors import Gone, KubeError
 from fairlead_kube.store import everything
 from fairlead_kube.watching import changes_until_now, read_all
 from fairlead_operator.rounds import Rounds
@@ -90,11 +90,13 @@ class Lister:
     async def keep_up(self) -> None:
         """Do beforehand what `catch_up` would have to do for long, so that the API server still knows what is new.
 
+        Unlike that it can wait until the API server is itself again, instead of reading everything meanwhile.
+
         Raises:
             KubeError: the API server does not answer, or does not allow it.
         """
         for endpoint in filter(self._takes_long, WATCHED):
-            await self._catch_up(endpoint)
+            await self._catch_up(endpoint, unless=Gone)
 
     async def list_kind(self, endpoint: Endpoint[Any]) -> str:
         """Read what the watch of a kind shows, live and whole, and return as of which version.
@@ -112,6 +114,17 @@ class Lister:
         await self._view.watch.listed(listing.items)
         self._seconds[endpoint.plural] = time.thread_time() - began
         return self._known(endpoint, listing.resource_version)
+
+    async def renew(self, endpoint: Endpoint[Any]) -> str:
+        """Know all of a kind as of a version from which a watch can go on, and return that.
+
+        Raises:
+            KubeError: the API server does not answer, or does not allow it.
+        """
+        if not self._takes_long(endpoint):
+            return await self.list_kind(endpoint)
+        await self._catch_up(endpoint, unless=Gone)
+        return self._versions[endpoint.plural]
 
     async def _read(self, slow: Sequence[Endpoint[Any]]) -> None:
         """Read everything whole, and of those kinds only what is new."""
@@ -144,10 +157,10 @@ class Lister:
         seconds = self._seconds.get(endpoint.plural)
         return bool(able) and seconds is not None and seconds > self.long
 
-    async def _catch_up(self, endpoint: Endpoint[Any]) -> None:
+    async def _catch_up(self, endpoint: Endpoint[Any], *, unless: type[KubeError] = KubeError) -> None:
         try:
             await self._take_changes(endpoint, self._versions[endpoint.plural])
-        except KubeError as error:
+        except unless as error:
             _log.info("what is new of %s: %s; reading them all", endpoint.plural, error)
             await self.list_kind(endpoint)
 
@@ -155,15 +168,17 @@ class Lister:
         store, watch = self._view.store_at(endpoint), self._view.watch
         changes = changes_until_now(self._client, endpoint, version, label_selector=self._selector(endpoint))
         with store.listing():
-            async for kind, body in changes:
-                version = body["metadata"]["resourceVersion"]
-                if kind == "BOOKMARK":
-                    continue
-                item = store.in_version(body) or endpoint.parse(body)
-                store.take(kind, item)
-                watch.owed(item)
-            store.speak_for(self._shown, int(version))
-        self._known(endpoint, version)
+            try:
+                async for kind, body in changes:
+                    if kind != "BOOKMARK":
+                        item = store.in_version(body) or endpoint.parse(body)
+                        store.take(kind, item)
+                        watch.owed(item)
+                    version = body["metadata"]["resourceVersion"]
+            finally:
+                # Changes come in order: however far it came, the next try goes on from there.
+                store.speak_for(self._shown, int(version))
+                self._known(endpoint, version)
 
     def _known(self, endpoint: Endpoint[Any], version: str) -> str:
         newest = max(version, self._versions.get(endpoint.plural, version), key=int)

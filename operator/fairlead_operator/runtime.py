@@ -97,7 +97,7 @@ class Runtime:
         """Finish what is under way, release the Leases, leave every export as it is."""
         for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*self._tasks, self.beginnings.stop(), return_exceptions=True)
         elections = [served.election for served in self._served.values()]
         if self._settings.controller:
             elections.append(self._controller_election)

@@ -17,7 +17,7 @@ from fairlead_operator.drivers import tgt_protocol as tgt
 from fairlead_operator.drivers.tgt_listing import Target, parse_targets
 from fairlead_operator.drivers.tgt_socket import exchange
 from iscsi import Access
-from wire import Wire, by_wire
+from wire import Wire, by_way_of
 
 BACKENDS = ("alpha", "beta")
 NAMESPACE = "chaos"
@@ -50,7 +50,7 @@ class Installation(Place):
         for number in (1, 2):
             wire = Wire(int(self.control_plane.url.rpartition(":")[2]))
             self.wires.append(wire)
-            launcher = by_wire(self.stack, wire, f"operator-{number}")
+            launcher = by_way_of(wire.url, self.stack, f"operator-{number}")
             self.operators.append(self.stack.start_operator(f"operator-{number}", launcher=launcher))
         for number in (1, 2):
             options = ("--export-timeout", str(EXPORT_TIMEOUT))

@@ -1,4 +1,4 @@
-"""An API server that is away for long: operators outlast it, whether they ran before or are just starting."""
+"""An API server that is away, or knows nobody, for long: operators outlast it, running before or just starting."""
 
 import re
 from collections.abc import Iterator
@@ -10,12 +10,14 @@ from cluster import Cluster
 from fairlead_devstack.control_plane import ControlPlane
 from iscsi import login
 from own_backend import OwnBackend
+from refusing_proxy import RefusingProxy
 from waiting import wait_for
-from wire import Wire, by_wire
+from wire import Wire, by_way_of
 
 NODE = "iqn.2026-11.org.example:node-1"
 MANY = 8
 """Tries of one request: more than kopf would make by itself before it ended the process."""
+MANY_OF_EACH_WATCH = 5 * MANY
 
 
 @pytest.fixture
@@ -34,6 +36,13 @@ def cluster(own_backend: OwnBackend, wire: Wire, admin: client.ApiClient, namesp
     own_backend.end_operators()
 
 
+@pytest.fixture
+def proxy(control_plane: ControlPlane) -> Iterator[RefusingProxy]:
+    proxy = RefusingProxy(control_plane.url, control_plane.ca_pem.decode())
+    yield proxy
+    proxy.close()
+
+
 @pytest.mark.parametrize("starting", [False, True], ids=["running", "starting"])
 def test_an_operator_outlasts_an_absent_api_server(
     own_backend: OwnBackend, cluster: Cluster, wire: Wire, starting: bool
@@ -42,7 +51,7 @@ def test_an_operator_outlasts_an_absent_api_server(
     if starting:
         wire.unplug()
     options = ("--backend", own_backend.name)
-    launcher = by_wire(own_backend.stack, wire, name)
+    launcher = by_way_of(wire.url, own_backend.stack, name)
     operator = own_backend.stack.start_operator(name, options=options, launcher=launcher, wait=not starting)
     if not starting:
         own_backend.wait_ready()
@@ -61,7 +70,34 @@ def test_an_operator_outlasts_an_absent_api_server(
     )
     assert operator.alive, own_backend.log(name)[-2000:]
     wire.restore()
+    assert_attaches(own_backend, cluster)
 
+
+@pytest.mark.parametrize("starting", [False, True], ids=["running", "starting"])
+def test_an_operator_outlasts_an_api_server_that_does_not_know_it(
+    own_backend: OwnBackend, cluster: Cluster, proxy: RefusingProxy, starting: bool
+) -> None:
+    """As when its token has expired and the next one is late: it logs in again until it is known."""
+    name = f"refused-{starting}"
+    if starting:
+        proxy.refuse()
+    options = ("--backend", own_backend.name)
+    launcher = by_way_of(proxy.url, own_backend.stack, name)
+    operator = own_backend.stack.start_operator(name, options=options, launcher=launcher, wait=not starting)
+    if not starting:
+        own_backend.wait_ready()
+        proxy.refuse()
+    wait_for(
+        lambda: proxy.refused >= MANY_OF_EACH_WATCH or not operator.alive,
+        what=f"{MANY_OF_EACH_WATCH} requests were refused",
+        timeout=120,
+    )
+    assert operator.alive, own_backend.log(name)[-2000:]
+    proxy.admit()
+    assert_attaches(own_backend, cluster)
+
+
+def assert_attaches(own_backend: OwnBackend, cluster: Cluster) -> None:
     cluster.volume("data", backendName=own_backend.name)
     cluster.attach("a", "data", NODE)
     assert login(cluster.access(cluster.wait_exported("a"), NODE)).accepted

@@ -33,9 +33,8 @@ def started(populated: Populated) -> tuple[Watched, list[AuditEntry]]:
     mark = populated.control_plane.audit_log.mark()
     # No sweep comes in between later, with its lists.
     operator = populated.operator("over-many", "--sweep-interval", "3600")
-    swept, queued = (f'fairlead_{what}{{backend="{BACKEND}"' for what in ("sweeps_total", "queue_keys"))
-    operator.until("swept", lambda: operator.metric(swept) >= 1)
-    operator.until("had looked at everything", lambda: operator.metric(queued) == 0)
+    operator.until("swept", lambda: operator.metric("fairlead_sweeps_total", backend=BACKEND) >= 1)
+    operator.until("looked at everything", lambda: operator.metric("fairlead_queue_keys", backend=BACKEND) == 0)
     return operator, populated.control_plane.audit_log.since(mark)
 
 
@@ -61,7 +60,7 @@ def test_a_start_reads_what_there_is_once(populated: Populated, started: tuple[W
     for kind in ("volumes", "attachments"):
         # A list that is streamed is a watch which has ended; kopf's own go on, and begin where the list ended.
         assert [e.verb for e in seen if e.resource == kind and e.verb in ("list", "watch")] == ["watch"]
-        assert operator.metric(f'fairlead_watch_events_total{{resource="{kind}"}}') == 0
+        assert operator.metric("fairlead_watch_events_total", resource=kind) == 0
 
 
 def test_a_life_among_many_costs_as_many_writes_as_ever_and_no_read(populated: Populated, rest: Rest) -> None:

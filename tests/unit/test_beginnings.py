@@ -1,6 +1,7 @@
 """Where kopf's watches begin: at which list, and what of kopf's requests is changed for that."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
@@ -13,12 +14,16 @@ from fairlead_kube.client import KubeClient
 from fairlead_kube.endpoints import ATTACHMENTS, VOLUMES
 from fairlead_kube.errors import Unavailable
 from fairlead_operator.beginnings import Beginnings
+from fairlead_operator.handlers import make_settings
 from fairlead_operator.lister import Lister
+from fairlead_operator.shard import Shard
 from fairlead_operator.view import View
 from unit.model.virtual_time import VirtualTimeLoop, run
 
 LATE = 1000.0
 """Seconds after which nobody waits for a takeover any more."""
+
+KOPF_S_PATIENCE = make_settings(Shard()).watching.inactivity_timeout
 
 
 class _Client(KubeClient):
@@ -102,6 +107,52 @@ def test_a_list_under_way_is_waited_for_however_long_it_takes() -> None:
     assert all(task.done() for task in tasks)
     assert watcher.client.lists.count("volumes") == 1
     loop.finish()
+
+
+def test_a_list_that_outlasts_kopf_s_patience_is_made_once_and_serves() -> None:
+    """kopf ends a request that stays silent for long, and sends it again at once."""
+    watcher, loop = Watcher(), VirtualTimeLoop()
+    may_end = asyncio.Event()
+    ask = watcher.client.request
+
+    async def slowly(method: str, path: str, **options: Any) -> Any:
+        answer = await ask(method, path, **options)
+        await may_end.wait()
+        return answer
+
+    watcher.client.request = slowly  # type: ignore[method-assign]
+
+    async def begin_impatiently() -> str:
+        while True:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(KOPF_S_PATIENCE):
+                    return await watcher.begin()
+
+    begun = loop.create_task(begin_impatiently())
+    loop.advance(10 * KOPF_S_PATIENCE)
+    assert not begun.done()
+    may_end.set()
+    loop.advance(1)
+    assert begun.result() == "10"
+    assert watcher.client.lists == ["volumes"]
+    loop.finish()
+
+
+async def test_at_the_end_nothing_is_being_read_any_more() -> None:
+    watcher = Watcher()
+    hanging = asyncio.Event()
+
+    async def never(*_: Any, **__: Any) -> Any:
+        hanging.set()
+        await asyncio.Event().wait()
+
+    watcher.client.request = never  # type: ignore[method-assign]
+    begun = asyncio.create_task(watcher.begin())
+    await hanging.wait()
+    await watcher.beginnings.stop()
+    await asyncio.wait([begun])
+    assert begun.cancelled()
+    assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
 def test_a_watch_that_begins_again_was_too_late_for_its_list_and_gets_a_newer_one() -> None:

@@ -1,4 +1,4 @@
-"""Lists that come as the beginning of a watch."""
+"""Lists that come as the beginning of a watch, and watches that end when all is known."""
 
 import asyncio
 import json
@@ -10,7 +10,7 @@ import pytest
 from fairlead_kube.client import KubeClient, Listing
 from fairlead_kube.endpoints import NAMESPACES
 from fairlead_kube.errors import Gone, Invalid, Unavailable
-from fairlead_kube.watching import read_all, streams_lists
+from fairlead_kube.watching import Event, changes_until_now, read_all, streams_lists
 
 _END = {"k8s.io/initial-events-end": "true"}
 
@@ -18,9 +18,10 @@ _END = {"k8s.io/initial-events-end": "true"}
 class _Client(KubeClient):
     """Answers with the events it is given."""
 
-    def __init__(self, *events: tuple[str, Mapping[str, Any]], refuses: bool = False) -> None:
+    def __init__(self, *events: tuple[str, Mapping[str, Any]], refuses: bool = False, now: int = 3) -> None:
         self._events = events
         self._refuses = refuses
+        self._now = now
         self.asked: list[Mapping[str, str]] = []
 
     async def lines(self, path: str, params: Mapping[str, str], *, silence: float) -> AsyncGenerator[bytes]:
@@ -32,7 +33,7 @@ class _Client(KubeClient):
             yield json.dumps({"type": kind, "object": body}).encode()
 
     async def request(self, *_: Any, **__: Any) -> Any:
-        return {"items": [_body("paged", 3)], "metadata": {"resourceVersion": "3"}}
+        return {"items": [_body("paged", 3)], "metadata": {"resourceVersion": str(self._now)}}
 
 
 def _body(name: str, version: int, **more: Any) -> dict[str, Any]:
@@ -95,3 +96,48 @@ def test_an_empty_cluster_shows_that_the_server_streams() -> None:
     assert asyncio.run(streams_lists(client))
     assert client.asked[0]["sendInitialEvents"] == "true"
     assert "resourceVersion" not in client.asked[0]
+
+
+# --- what is new -----------------------------------------------------------------------------------------------------
+
+CHANGES = (
+    ("MODIFIED", _body("a", 7)),
+    ("DELETED", _body("b", 9)),
+    ("BOOKMARK", _body("", 12)),
+    ("ADDED", _body("c", 13)),
+)
+
+
+def _changes(client: KubeClient, since: int = 5) -> list[Event]:
+    async def hear() -> list[Event]:
+        return [event async for event in changes_until_now(client, NAMESPACES, str(since))]
+
+    return asyncio.run(hear())
+
+
+@pytest.mark.parametrize(("now", "told"), [(9, 2), (10, 3), (12, 3), (13, 4)])
+def test_changes_are_told_up_to_the_version_that_there_is(now: int, told: int) -> None:
+    """A bookmark says that nothing else happened up to it, where the newest version is of another kind."""
+    client = _Client(*CHANGES, now=now)
+    assert _changes(client) == [*CHANGES[:told]]
+    assert [asked["resourceVersion"] for asked in client.asked] == ["5"]
+
+
+def test_where_nothing_is_new_nothing_is_asked() -> None:
+    client = _Client(*CHANGES, now=5)
+    assert _changes(client) == []
+    assert client.asked == []
+
+
+def test_a_watch_that_ends_early_goes_on_where_it_was_but_not_forever() -> None:
+    client = _Client(*CHANGES, now=14)
+    with pytest.raises(Unavailable, match="version 14"):
+        _changes(client)
+    versions = [asked["resourceVersion"] for asked in client.asked]
+    assert versions[:2] == ["5", "13"]
+    assert 1 < len(versions) < 10
+
+
+def test_changes_from_too_long_ago_are_not_to_be_had() -> None:
+    with pytest.raises(Gone):
+        _changes(_Client(("ERROR", {"code": 410, "reason": "Expired"}), now=9))

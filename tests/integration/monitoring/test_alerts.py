@@ -23,7 +23,7 @@ from iscsi import Initiator
 from own_backend import OwnBackend
 from rest import Rest
 from waiting import wait_for
-from wire import Wire, by_wire
+from wire import Wire, by_way_of
 
 NODE = "iqn.2026-11.org.example:node"
 
@@ -183,7 +183,7 @@ def test_a_facade_hears_nothing_any_more(
 
     wire = Wire(int(control_plane.url.rpartition(":")[2]))
     try:
-        launcher = by_wire(watched.own.stack, wire, "deaf", account=names.FACADE_ACCOUNT)
+        launcher = by_way_of(wire.url, watched.own.stack, "deaf", account=names.FACADE_ACCOUNT)
         with facade(watched.own.stack, "deaf", "--metrics-port", str(watched.spare), launcher=launcher):
             heard = 'time() - fairlead_cache_last_heard_timestamp_seconds{job="spare",resource="namespaces"} < 2'
             wait_for(lambda: while_it_changes(False) and watched.prometheus.query(heard), what="it hears", timeout=60)
