@@ -170,7 +170,7 @@ class Runtime:
             await asyncio.sleep(_LOOK_EVERY)
             try:
                 if max(self.view.watch.lags.values(), default=0.0) > _LOOK_EVERY:
-                    await self.lister.list()
+                    await self.lister.catch_up()
                 elif not all(served.election.leading for served in self._served.values()):
                     await self.lister.keep_up()
             except KubeError as error:
