@@ -80,13 +80,21 @@ class RefusingProxy:
             status = {"kind": "Status", "reason": "Unauthorized", "message": "Unauthorized", "code": 401}
             return web.json_response(status, status=401)
         response = web.StreamResponse()
-        task = asyncio.create_task(self._forward(request, response))
+        task = asyncio.create_task(self._forward_until_broken(request, response))
         self._forwarding.add(task)
         task.add_done_callback(self._forwarding.discard)
         await asyncio.wait([task])
         if not response.prepared:
             return web.Response(status=502)
         return response
+
+    async def _forward_until_broken(self, request: web.Request, response: web.StreamResponse) -> None:
+        try:
+            await self._forward(request, response)
+        except (aiohttp.ClientError, ConnectionError):
+            # Whichever end is gone, the other one learns of it as of a cut wire.
+            if request.transport is not None:
+                request.transport.abort()
 
     async def _forward(self, request: web.Request, response: web.StreamResponse) -> None:
         headers = [(name, value) for name, value in request.headers.items() if name.lower() not in _OF_A_CONNECTION]

@@ -17,7 +17,8 @@ from wire import Wire, by_way_of
 NODE = "iqn.2026-11.org.example:node-1"
 MANY = 8
 """Tries of one request: more than kopf would make by itself before it ended the process."""
-MANY_OF_EACH_WATCH = 5 * MANY
+REFUSED = 5 * MANY
+"""Requests in all, of the watches of five kinds."""
 
 
 @pytest.fixture
@@ -28,19 +29,21 @@ def wire(control_plane: ControlPlane) -> Iterator[Wire]:
 
 
 @pytest.fixture
-def cluster(own_backend: OwnBackend, wire: Wire, admin: client.ApiClient, namespace: str) -> Iterator[Cluster]:
-    # The wire is among them so that it outlasts the clean-up, which needs the operator.
-    cluster = Cluster(admin, namespace)
-    yield cluster
-    cluster.remove_all()
-    own_backend.end_operators()
-
-
-@pytest.fixture
 def proxy(control_plane: ControlPlane) -> Iterator[RefusingProxy]:
     proxy = RefusingProxy(control_plane.url, control_plane.ca_pem.decode())
     yield proxy
     proxy.close()
+
+
+@pytest.fixture
+def cluster(
+    own_backend: OwnBackend, wire: Wire, proxy: RefusingProxy, admin: client.ApiClient, namespace: str
+) -> Iterator[Cluster]:
+    # The ways to the API server are among them so that they outlast the clean-up, which needs the operator.
+    cluster = Cluster(admin, namespace)
+    yield cluster
+    cluster.remove_all()
+    own_backend.end_operators()
 
 
 @pytest.mark.parametrize("starting", [False, True], ids=["running", "starting"])
@@ -88,8 +91,8 @@ def test_an_operator_outlasts_an_api_server_that_does_not_know_it(
         own_backend.wait_ready()
         proxy.refuse()
     wait_for(
-        lambda: proxy.refused >= MANY_OF_EACH_WATCH or not operator.alive,
-        what=f"{MANY_OF_EACH_WATCH} requests were refused",
+        lambda: proxy.refused >= REFUSED or not operator.alive,
+        what=f"{REFUSED} requests were refused",
         timeout=120,
     )
     assert operator.alive, own_backend.log(name)[-2000:]
