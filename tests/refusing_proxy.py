@@ -2,21 +2,21 @@
 
 import asyncio
 import ssl
-import threading
-from concurrent.futures import Future
 
 import aiohttp
 from aiohttp import web
+
+from loop_thread import LoopThread
 
 _OF_A_CONNECTION = {"host", "connection", "keep-alive", "transfer-encoding", "content-length"}
 """Headers that each of the two connections has for itself, in small letters."""
 
 
-class RefusingProxy:
-    """Forwards requests from a port of its own to a server; `close` it at the end.
+class RefusingProxy(LoopThread):
+    """Forwards requests to a server.
 
     Attributes:
-        url: of the port.
+        url: of the server, by this proxy.
         refused: how many requests were.
     """
 
@@ -26,34 +26,19 @@ class RefusingProxy:
         self._server = server
         self._ssl = ssl.create_default_context(cadata=certificate)
         self._refuses = False
-        self._forwarding: set[asyncio.Task[None]] = set()
-        self._loop = asyncio.new_event_loop()
-        self._listening: Future[str] = Future()
-        self._thread = threading.Thread(target=self._run, name=f"proxy to {server}", daemon=True)
-        self._thread.start()
-        self.url = self._listening.result()
+        super().__init__(f"proxy to {server}")
+        self.url = f"http://127.0.0.1:{self.port}"
 
     def refuse(self) -> None:
         """Refuse from now on; what is being answered, such as a watch, ends."""
         self._refuses = True
-        asyncio.run_coroutine_threadsafe(self._break_off(), self._loop).result()
+        self.cut()
 
     def admit(self) -> None:
         """Forward again."""
         self._refuses = False
 
-    def close(self) -> None:
-        """Break off and stop listening."""
-        self._loop.call_soon_threadsafe(self._ended.set)
-        self._thread.join()
-
-    def _run(self) -> None:
-        asyncio.set_event_loop(self._loop)
-        self._loop.run_until_complete(self._serve())
-        self._loop.close()
-
     async def _serve(self) -> None:
-        self._ended = asyncio.Event()
         application = web.Application(client_max_size=1 << 24)
         application.router.add_route("*", "/{path:.*}", self._answer)
         runner = web.AppRunner(application, shutdown_timeout=0.0)
@@ -63,16 +48,10 @@ class RefusingProxy:
         async with aiohttp.ClientSession(connector=connector, timeout=timeout, auto_decompress=False) as self._session:
             site = web.TCPSite(runner, "127.0.0.1", 0)
             await site.start()
-            self._listening.set_result(f"http://127.0.0.1:{runner.addresses[0][1]}")
+            self._listening.set_result(runner.addresses[0][1])
             await self._ended.wait()
             await self._break_off()
             await runner.cleanup()
-
-    async def _break_off(self) -> None:
-        tasks = list(self._forwarding)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         if self._refuses:
@@ -81,8 +60,8 @@ class RefusingProxy:
             return web.json_response(status, status=401)
         response = web.StreamResponse()
         task = asyncio.create_task(self._forward_until_broken(request, response))
-        self._forwarding.add(task)
-        task.add_done_callback(self._forwarding.discard)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
         await asyncio.wait([task])
         if not response.prepared:
             return web.Response(status=502)

@@ -2,37 +2,26 @@
 
 import asyncio
 import json
-import threading
-from concurrent.futures import Future
 
 import yaml
 
 from fairlead_crds import names
 from fairlead_devstack.stack import Stack
+from loop_thread import LoopThread
 
 
-class Wire:
-    """Forwards connections from a port of its own to the server's; `close` it at the end.
+class Wire(LoopThread):
+    """Forwards connections to a server's port; they are what `cut` breaks off.
 
     Attributes:
-        port: its own.
         url: of the API server, by this wire.
     """
 
     def __init__(self, server_port: int) -> None:
         self._server_port = server_port
         self._plugged = True
-        self._loop = asyncio.new_event_loop()
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._listening: Future[int] = Future()
-        self._thread = threading.Thread(target=self._run, name=f"wire to {server_port}", daemon=True)
-        self._thread.start()
-        self.port = self._listening.result()
+        super().__init__(f"wire to {server_port}")
         self.url = f"https://127.0.0.1:{self.port}"
-
-    def cut(self) -> None:
-        """Break every connection off; new ones are taken at once."""
-        asyncio.run_coroutine_threadsafe(self._break_off(), self._loop).result()
 
     def unplug(self) -> None:
         """Break every connection off, and new ones as soon as they are made, until `restore`."""
@@ -48,30 +37,14 @@ class Wire:
         self._plugged = True
         self._loop.call_soon_threadsafe(self._flowing.set)
 
-    def close(self) -> None:
-        """Break off and stop listening."""
-        self._loop.call_soon_threadsafe(self._ended.set)
-        self._thread.join()
-
-    def _run(self) -> None:
-        asyncio.set_event_loop(self._loop)
-        self._loop.run_until_complete(self._serve())
-        self._loop.close()
-
     async def _serve(self) -> None:
-        self._flowing, self._ended = asyncio.Event(), asyncio.Event()
+        self._flowing = asyncio.Event()
         self._flowing.set()
         server = await asyncio.start_server(self._connected, "127.0.0.1", 0)
         self._listening.set_result(server.sockets[0].getsockname()[1])
         await self._ended.wait()
         server.close()
         await self._break_off()
-
-    async def _break_off(self) -> None:
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()

@@ -66,7 +66,7 @@ class Beginnings:
             if listed is not None or not self._is_coming(late):
                 break
             await asyncio.sleep(_TURN)
-        # A watch that begins once more has been told that it was too late for what it began with.
+        # A watch that begins once more was too late for what it began with, or broke before it heard anything.
         if listed is None or listed == self._used.get((endpoint.plural, namespace)):
             listed = await self._read(endpoint)
         return listed

@@ -1,12 +1,13 @@
 """An API server that is away, or knows nobody, for long: operators outlast it, running before or just starting."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from kubernetes import client
 
 from cluster import Cluster
+from fairlead_devstack.component import Component
 from fairlead_devstack.control_plane import ControlPlane
 from iscsi import login
 from own_backend import OwnBackend
@@ -51,14 +52,7 @@ def test_an_operator_outlasts_an_absent_api_server(
     own_backend: OwnBackend, cluster: Cluster, wire: Wire, starting: bool
 ) -> None:
     name = f"operator-{starting}"
-    if starting:
-        wire.unplug()
-    options = ("--backend", own_backend.name)
-    launcher = by_way_of(wire.url, own_backend.stack, name)
-    operator = own_backend.stack.start_operator(name, options=options, launcher=launcher, wait=not starting)
-    if not starting:
-        own_backend.wait_ready()
-        wire.unplug()
+    operator = start_and_fail(own_backend, name, wire.url, wire.unplug, starting)
 
     def failed_often() -> bool:
         # While it starts it asks for itself, later kopf does.
@@ -82,14 +76,7 @@ def test_an_operator_outlasts_an_api_server_that_does_not_know_it(
 ) -> None:
     """As when its token has expired and the next one is late: it logs in again until it is known."""
     name = f"refused-{starting}"
-    if starting:
-        proxy.refuse()
-    options = ("--backend", own_backend.name)
-    launcher = by_way_of(proxy.url, own_backend.stack, name)
-    operator = own_backend.stack.start_operator(name, options=options, launcher=launcher, wait=not starting)
-    if not starting:
-        own_backend.wait_ready()
-        proxy.refuse()
+    operator = start_and_fail(own_backend, name, proxy.url, proxy.refuse, starting)
     wait_for(
         lambda: proxy.refused >= REFUSED or not operator.alive,
         what=f"{REFUSED} requests were refused",
@@ -98,6 +85,19 @@ def test_an_operator_outlasts_an_api_server_that_does_not_know_it(
     assert operator.alive, own_backend.log(name)[-2000:]
     proxy.admit()
     assert_attaches(own_backend, cluster)
+
+
+def start_and_fail(own_backend: OwnBackend, name: str, url: str, fail: Callable[[], None], starting: bool) -> Component:
+    """Start an operator that has only that way to the API server, which fails before it starts or once it serves."""
+    if starting:
+        fail()
+    options = ("--backend", own_backend.name)
+    launcher = by_way_of(url, own_backend.stack, name)
+    operator = own_backend.stack.start_operator(name, options=options, launcher=launcher, wait=not starting)
+    if not starting:
+        own_backend.wait_ready()
+        fail()
+    return operator
 
 
 def assert_attaches(own_backend: OwnBackend, cluster: Cluster) -> None:

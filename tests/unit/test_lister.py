@@ -13,7 +13,6 @@ from fairlead_kube.errors import Gone, KubeError, Unavailable
 from fairlead_operator.lister import Lister
 from fairlead_operator.view import View
 from unit.model.api_server import ApiServer
-from unit.model.virtual_time import run
 
 PLACE: Final = "/apis/fairlead.dev/v1alpha1/namespaces/n/volumes"
 AWAY: Final = Unavailable(0, "Unavailable", "connection refused")
@@ -88,128 +87,103 @@ BEFORE: Final = {"stays": "1Gi", "goes": "1Gi"}
 NOW: Final = {"stays": "2Gi", "comes": "1Gi"}
 
 
-def test_of_what_takes_long_to_read_only_what_is_new_is() -> None:
-    async def life() -> None:
-        reader = Reader()
-        await reader.read()
-        assert reader.knows == BEFORE
-        for _ in range(2):
-            await reader.lister.catch_up()
-            assert reader.knows == NOW
-            assert reader.lister.version(VOLUMES) == str(reader.server.version)
-        assert set(reader.client.whole.values()) == {1}
-
-    run(life())
-
-
-def test_a_watch_goes_on_after_only_what_is_new_was_read() -> None:
-    async def life() -> None:
-        reader = Reader()
-        assert await reader.lister.renew(VOLUMES) == str(reader.server.version)
-        await reader.read()
-        assert await reader.lister.renew(VOLUMES) == str(reader.server.version)
+async def test_of_what_takes_long_to_read_only_what_is_new_is() -> None:
+    reader = Reader()
+    await reader.read()
+    assert reader.knows == BEFORE
+    for _ in range(2):
+        await reader.lister.catch_up()
         assert reader.knows == NOW
-        assert reader.client.whole["volumes"] == 2
+        assert reader.lister.version(VOLUMES) == str(reader.server.version)
+    assert set(reader.client.whole.values()) == {1}
 
-    run(life())
+
+async def test_a_watch_goes_on_after_only_what_is_new_was_read() -> None:
+    reader = Reader()
+    assert await reader.lister.renew(VOLUMES) == str(reader.server.version)
+    await reader.read()
+    assert await reader.lister.renew(VOLUMES) == str(reader.server.version)
+    assert reader.knows == NOW
+    assert reader.client.whole["volumes"] == 2
 
 
-def test_a_try_that_breaks_off_has_not_been_in_vain() -> None:
-    async def life() -> None:
-        reader = Reader()
-        await reader.read()
-        reader.client.breaks_after = 2
-        with pytest.raises(Unavailable):
-            await reader.lister.renew(VOLUMES)
-        assert reader.knows == BEFORE | NOW
-        began, reader.client.breaks_after = reader.lister.version(VOLUMES), None
+async def test_a_try_that_breaks_off_has_not_been_in_vain() -> None:
+    reader = Reader()
+    await reader.read()
+    reader.client.breaks_after = 2
+    with pytest.raises(Unavailable):
         await reader.lister.renew(VOLUMES)
-        assert reader.knows == NOW
-        assert reader.client.since[-1] == began
-
-    run(life())
+    assert reader.knows == BEFORE | NOW
+    began, reader.client.breaks_after = reader.lister.version(VOLUMES), None
+    await reader.lister.renew(VOLUMES)
+    assert reader.knows == NOW
+    assert reader.client.since[-1] == began
 
 
 @pytest.mark.parametrize("why", ["it is quick", "lists are not streamed", "each namespace has a watch of its own"])
-def test_anything_else_is_read_whole(why: str) -> None:
-    async def life() -> None:
-        reader = Reader(long=60.0 if why == "it is quick" else -1.0)
-        await reader.read()
-        if why == "lists are not streamed":
-            reader.client.streams_lists = False
-        if why == "each namespace has a watch of its own":
-            reader.client.namespaces = ("n",)
-        await reader.lister.keep_up()
-        assert reader.knows == BEFORE
-        await reader.lister.catch_up()
-        assert reader.knows == NOW
-        assert reader.client.whole["volumes"] == 2
-
-    run(life())
+async def test_anything_else_is_read_whole(why: str) -> None:
+    reader = Reader(long=60.0 if why == "it is quick" else -1.0)
+    await reader.read()
+    if why == "lists are not streamed":
+        reader.client.streams_lists = False
+    if why == "each namespace has a watch of its own":
+        reader.client.namespaces = ("n",)
+    await reader.lister.keep_up()
+    assert reader.knows == BEFORE
+    await reader.lister.catch_up()
+    assert reader.knows == NOW
+    assert reader.client.whole["volumes"] == 2
 
 
-def test_a_kind_that_was_never_read_is_read_whole() -> None:
-    async def life() -> None:
-        reader = Reader()
-        await reader.lister.keep_up()
-        assert not reader.client.whole
-        await reader.lister.catch_up()
-        assert reader.knows == BEFORE
-
-    run(life())
+async def test_a_kind_that_was_never_read_is_read_whole() -> None:
+    reader = Reader()
+    await reader.lister.keep_up()
+    assert not reader.client.whole
+    await reader.lister.catch_up()
+    assert reader.knows == BEFORE
 
 
 @pytest.mark.parametrize("refusal", [TOO_OLD, AWAY], ids=["too old", "away"])
-def test_a_takeover_that_is_not_told_what_is_new_reads_everything(refusal: KubeError) -> None:
-    async def life() -> None:
-        reader = Reader()
-        await reader.read()
-        reader.client.refusals = [refusal] * len(reader.client.whole)
-        await reader.lister.catch_up()
-        assert reader.knows == NOW
-        assert set(reader.client.whole.values()) == {2}
-
-    run(life())
+async def test_a_takeover_that_is_not_told_what_is_new_reads_everything(refusal: KubeError) -> None:
+    reader = Reader()
+    await reader.read()
+    reader.client.refusals = [refusal] * len(reader.client.whole)
+    await reader.lister.catch_up()
+    assert reader.knows == NOW
+    assert set(reader.client.whole.values()) == {2}
 
 
-def test_a_standby_reads_everything_only_when_what_is_new_is_no_longer_to_be_had() -> None:
-    async def life() -> None:
-        reader = Reader()
-        await reader.read()
-        reader.client.refusals = [AWAY]
-        with pytest.raises(Unavailable):
-            await reader.lister.keep_up()
-        assert set(reader.client.whole.values()) == {1}
-        reader.client.refusals = [TOO_OLD]
+async def test_a_standby_reads_everything_only_when_what_is_new_is_no_longer_to_be_had() -> None:
+    reader = Reader()
+    await reader.read()
+    reader.client.refusals = [AWAY]
+    with pytest.raises(Unavailable):
         await reader.lister.keep_up()
-        assert reader.knows == NOW
-        assert sorted(reader.client.whole.values()) == [1, 1, 1, 1, 2]
+    assert set(reader.client.whole.values()) == {1}
+    reader.client.refusals = [TOO_OLD]
+    await reader.lister.keep_up()
+    assert reader.knows == NOW
+    assert sorted(reader.client.whole.values()) == [1, 1, 1, 1, 2]
 
-    run(life())
 
-
-def test_a_watch_that_is_behind_does_not_bring_back_what_was_gone_by_then(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_watch_that_is_behind_does_not_bring_back_what_was_gone_by_then(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """However much was gone: more than a store remembers one by one."""
     monkeypatch.setattr("fairlead_kube.store._ENDS", 0)
 
-    async def life() -> None:
-        reader = Reader()
-        await reader.read()
-        late = reader.server.events["volumes"]
-        await reader.lister.catch_up()
-        for event in late:
-            reader.view.volumes.take(event.type, event.item)
-            assert reader.knows == NOW
-
-    run(life())
+    reader = Reader()
+    await reader.read()
+    late = reader.server.events["volumes"]
+    await reader.lister.catch_up()
+    for event in late:
+        reader.view.volumes.take(event.type, event.item)
+        assert reader.knows == NOW
 
 
-def test_the_watch_owes_what_was_heard_without_it() -> None:
-    async def life() -> None:
-        reader = Reader()
-        await reader.read()
-        assert reader.view.watch.lags["volumes"] == 0
-        await reader.lister.catch_up()
-        assert reader.view.watch.lags["volumes"] > 0
-
-    run(life())
+async def test_the_watch_owes_what_was_heard_without_it() -> None:
+    reader = Reader()
+    await reader.read()
+    assert reader.view.watch.lags["volumes"] == 0
+    await reader.lister.catch_up()
+    assert reader.view.watch.lags["volumes"] > 0

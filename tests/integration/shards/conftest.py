@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 from kubernetes import client
-from prometheus_client.parser import text_string_to_metric_families
 
 from asked_rights import Asked
 from cluster import Cluster
+from fairlead_bench.told import samples
 from fairlead_devstack.api_client import connect
 from fairlead_devstack.component import Component
 from fairlead_devstack.control_plane import ControlPlane
@@ -16,7 +16,6 @@ from fairlead_devstack.ports import free_port
 from fairlead_devstack.scratch import ScratchFolder
 from fairlead_devstack.stack import Stack, wait_for_backend
 from faults import Faults
-from prometheus import scraped
 
 CONTROLLER = "controller"
 EAST = "east"
@@ -53,9 +52,7 @@ class Shards:
 
     def counted(self, name: str, metric: str, label: str) -> dict[str, int]:
         """The values of a metric of that process, by one of its labels."""
-        families = text_string_to_metric_families(scraped(self.metrics[name]))
-        samples = [sample for family in families for sample in family.samples if sample.name == metric]
-        return {sample.labels[label]: int(sample.value) for sample in samples}
+        return {sample.labels[label]: int(sample.value) for sample in samples(self.metrics[name], metric)}
 
 
 @pytest.fixture(scope="module")
