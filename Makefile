@@ -32,7 +32,8 @@ help: ## list the targets
 .PHONY: setup
 setup: $(STAMP) ## create .venv with every dependency, by hash (at once when up to date)
 
-# The stamp comes last, so an interrupted setup is simply done again.
+# The stamp comes last, so an interrupted setup is simply done again. Compiled here, because where Python may not keep
+# what it compiles (PYTHONDONTWRITEBYTECODE) each of the many processes that tests start would compile everything anew.
 $(STAMP): pyproject.toml requirements.txt requirements-bootstrap.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 	  echo "setup: Python 3.11 or later is needed; '$(PYTHON)' is $$(command -v $(PYTHON) >/dev/null && \
@@ -43,8 +44,9 @@ $(STAMP): pyproject.toml requirements.txt requirements-bootstrap.txt
 	  echo "setup: creating $(VENV)"; $(PYTHON) -m venv --clear $(VENV); }
 	@echo "setup: installing the locked dependencies"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-bootstrap.txt
-	@$(UV) pip sync --quiet --python $(BIN)/python --require-hashes requirements.txt
+	@$(UV) pip sync --quiet --python $(BIN)/python --require-hashes --compile-bytecode requirements.txt
 	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@$(BIN)/python -m compileall -q $(filter-out tests,$(SOURCES))
 	@touch $@
 	@echo "setup: done"
 

@@ -1,5 +1,6 @@
 """The project's wheel, and an installation of it for another Python than this one."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -23,6 +24,8 @@ def build_wheel(checkout: Path, folder: Path) -> Path:
 def install_wheel(wheel: Path, target: Path, *, python: str, constraints: Path) -> None:
     """Install a wheel with its dependencies into a folder, in locked versions and checked by their hashes.
 
+    It is compiled where that version is this Python's, whatever the times of its files will be.
+
     Args:
         wheel: what to install.
         target: becomes a folder for `PYTHONPATH`.
@@ -35,15 +38,24 @@ def install_wheel(wheel: Path, target: Path, *, python: str, constraints: Path) 
     where = ["--target", str(target), "--python", sys.executable, "--python-version", python]
     # Wheels only: anything else would be built for this machine's Python, not for that one.
     only = ["--only-binary", ":all:", "--link-mode", "copy"]
-    _uv(["pip", "install", *where, *only, "--constraints", str(constraints), f"{wheel}[tracing]"], target.parent.parent)
+    if python == f"{sys.version_info.major}.{sys.version_info.minor}":
+        only.append("--compile-bytecode")
+    locked = ["--constraints", str(constraints), f"{wheel}[tracing]"]
+    _uv(["pip", "install", *where, *only, *locked], target.parent.parent, PYC_INVALIDATION_MODE="UNCHECKED_HASH")
 
 
-def _uv(arguments: Sequence[str], cwd: Path) -> None:
+def _uv(arguments: Sequence[str], cwd: Path, **environment: str) -> None:
     # Beside this environment's python, because only `make setup` says which version it is.
     program = Path(sys.executable).with_name("uv")
     cwd.mkdir(parents=True, exist_ok=True)
     result = subprocess.run(
-        [program, "--quiet", *arguments], cwd=cwd, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+        [program, "--quiet", *arguments],
+        cwd=cwd,
+        env={**os.environ, **environment},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if result.returncode != 0:
         raise WheelFailed(f"uv {arguments[0]} ended with {result.returncode}: {result.stderr.strip()[-1500:]}")

@@ -1,10 +1,11 @@
 """Resources kept in order of creation, so that a page costs its own length and not the whole list's."""
 
-from bisect import bisect_left, bisect_right, insort
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
+
+from sortedcontainers import SortedList
 
 from fairlead_crds import names
 from fairlead_crds.kinds import Resource
@@ -38,8 +39,10 @@ class Ordering(Generic[R]):
     """The objects of a store in order of creation, in all and by namespace."""
 
     def __init__(self, store: Store[R]) -> None:
-        self._all: list[Entry] = []
-        self._by_namespace: dict[str, list[Entry]] = defaultdict(list)
+        # A list comes in the order of names, which is none of time: into one plain list each object would be put by
+        # moving half of those that came before it.
+        self._all: SortedList[Entry] = SortedList()
+        self._by_namespace: dict[str, SortedList[Entry]] = defaultdict(SortedList)
         self._store = store
         for item in store:
             self._take(Change(None, item))
@@ -47,23 +50,20 @@ class Ordering(Generic[R]):
 
     def newest_first(self, namespace: str | None, before: R | None = None) -> Iterator[R]:
         """Yield the objects of a namespace (None: of all), the newest first; with `before`, those older than it."""
-        entries = self._entries(namespace)
-        end = len(entries) if before is None else bisect_left(entries, place_of(before))
-        return self._objects(entries, range(end - 1, -1, -1))
+        end = None if before is None else place_of(before)
+        return self._objects(self._entries(namespace).irange(maximum=end, inclusive=(True, False), reverse=True))
 
     def oldest_first(self, namespace: str | None, after: R | None = None) -> Iterator[R]:
         """Yield the objects of a namespace (None: of all), the oldest first; with `after`, those younger than it."""
-        entries = self._entries(namespace)
-        start = 0 if after is None else bisect_right(entries, place_of(after))
-        return self._objects(entries, range(start, len(entries)))
+        start = None if after is None else place_of(after)
+        return self._objects(self._entries(namespace).irange(minimum=start, inclusive=(False, True)))
 
-    def _entries(self, namespace: str | None) -> list[Entry]:
-        return self._all if namespace is None else self._by_namespace.get(namespace, [])
+    def _entries(self, namespace: str | None) -> SortedList[Entry]:
+        return self._all if namespace is None else self._by_namespace.get(namespace, SortedList())
 
-    def _objects(self, entries: list[Entry], places: Iterable[int]) -> Iterator[R]:
+    def _objects(self, entries: Iterable[Entry]) -> Iterator[R]:
         # Without a copy, which would be the whole list's length: to be used up before the store changes.
-        for place in places:
-            _, _, (namespace, name) = entries[place]
+        for _, _, (namespace, name) in entries:
             item = self._store.get(name, namespace)
             if item is not None:
                 yield item
@@ -73,13 +73,9 @@ class Ordering(Generic[R]):
         after = None if change.after is None else place_of(change.after)
         if before == after:
             return
-        for entry, place in ((before, _withdraw), (after, insort)):
-            if entry is not None:
-                place(self._all, entry)
-                place(self._by_namespace[entry[2][0]], entry)
-
-
-def _withdraw(entries: list[Entry], entry: Entry) -> None:
-    at = bisect_left(entries, entry)
-    if at < len(entries) and entries[at] == entry:
-        del entries[at]
+        if before is not None:
+            self._all.discard(before)
+            self._by_namespace[before[2][0]].discard(before)
+        if after is not None:
+            self._all.add(after)
+            self._by_namespace[after[2][0]].add(after)
