@@ -6,13 +6,13 @@ from collections.abc import AsyncIterator
 from importlib.metadata import version
 from typing import Any
 
-from fastapi import Depends, FastAPI, Request, Response
+from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
 from fairlead_api import side_routes, versions
 from fairlead_api.attachments import routes as attachments
-from fairlead_api.facade import Facade, current_caller
+from fairlead_api.facade import Facade
 from fairlead_api.identity.authentication import Authentication
 from fairlead_api.openapi import document
 from fairlead_api.protocol.body import JSON
@@ -48,7 +48,7 @@ def create_app(facade: Facade) -> ASGIApp:
         type_routes.router,
         side_routes.router,
     ):
-        app.include_router(router, dependencies=[Depends(current_caller)])
+        app.include_router(router)
     app.openapi = lambda: _document_once(app)  # type: ignore[method-assign]
     return Envelope(Doorkeeper(Authentication(app, facade.authenticator), facade.settings.transport.client_rate))
 

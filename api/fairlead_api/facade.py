@@ -1,9 +1,7 @@
 """The facade's parts, put together once per process."""
 
 from dataclasses import dataclass
-from typing import Annotated, Self
-
-from fastapi import Depends, Request
+from typing import Self
 
 from fairlead_api.attachments.connection import Connections
 from fairlead_api.attachments.listing import AttachmentLists
@@ -13,18 +11,12 @@ from fairlead_api.cache.lookup import Lookup
 from fairlead_api.cache.mirror import Mirror
 from fairlead_api.cache.revision import Writer
 from fairlead_api.identity import modes
-from fairlead_api.identity.access import access_of
-from fairlead_api.identity.authentication import identity_of
-from fairlead_api.identity.authenticator import Asked, Authenticator
-from fairlead_api.identity.caller import Caller
+from fairlead_api.identity.authenticator import Authenticator
 from fairlead_api.identity.projects import Projects
-from fairlead_api.protocol.faults import Unavailable
-from fairlead_api.protocol.route import Call, CurrentCall
 from fairlead_api.settings import Settings
 from fairlead_api.volumes.listing import VolumeLists
 from fairlead_api.volumes.operations import VolumeOperations
 from fairlead_api.volumes.types import VolumeTypes
-from fairlead_api.volumes.view import Viewer
 from fairlead_kube.client import KubeClient
 from fairlead_kube.endpoints import ATTACHMENTS, VOLUMES
 
@@ -87,29 +79,3 @@ class Facade:
             attachment_lists=AttachmentLists(mirror, projects, lookup),
             volume_lists=VolumeLists(mirror, projects, lookup),
         )
-
-
-async def _facade(request: Request) -> Facade:
-    facade: Facade = request.app.state.facade
-    if not facade.mirror.synced:
-        raise Unavailable("The facade has not read the resources yet. Please try again at a later time.")
-    return facade
-
-
-CurrentFacade = Annotated[Facade, Depends(_facade)]
-
-
-async def current_caller(request: Request, call: CurrentCall, facade: CurrentFacade) -> Caller:
-    """Who sends this request, with what it may do here; every route below /v3 depends on it, so none is open."""
-    parameters = request.path_params
-    object_id = parameters.get("attachment_id") or parameters.get("volume_id")
-    access = access_of(request.method, request.scope["route"].path, call.action_name)
-    return await identity_of(request.scope).caller(Asked(call.project_segment, access, object_id))
-
-
-CurrentCaller = Annotated[Caller, Depends(current_caller)]
-
-
-def viewer(call: Call, caller: Caller) -> Viewer:
-    """For whom this request's volumes are shown."""
-    return Viewer(call.version, caller.admin, call.base_url, call.project_segment)

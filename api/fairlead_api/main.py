@@ -23,8 +23,8 @@ from fairlead_api.settings import PROGRAM, Settings
 from fairlead_api.transport import wire
 from fairlead_api.transport.certificates import Certificates
 from fairlead_kube.client import KubeClient
+from fairlead_telemetry import event_loop
 from fairlead_telemetry.api_requests import count_request
-from fairlead_telemetry.event_loop import watched_loop
 from fairlead_telemetry.logs import set_up
 from fairlead_telemetry.side_port import SidePort, serving
 from fairlead_telemetry.tracing import TracingUnavailable, exporting
@@ -52,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     set_up(settings.reporting.log_format, level=settings.log_level, ours=_LOGGERS)
     try:
         with exporting(PROGRAM, version("fairlead"), settings.reporting.otlp_endpoint):
-            asyncio.run(serve(settings))
+            event_loop.run(serve(settings))
     except TracingUnavailable as error:
         sys.exit(f"{PROGRAM}: {error}")
     except OSError as error:
@@ -65,7 +65,6 @@ async def serve(settings: Settings) -> None:
     listener = _listen(settings)
     address, port = listener.getsockname()[:2]
     async with (
-        watched_loop(),
         await KubeClient.from_environment(PROGRAM, on_answer=count_request, namespaces=settings.namespaces) as client,
         _reporting(settings, facade := Facade.build(client, settings)),
     ):

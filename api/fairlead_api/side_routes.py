@@ -6,15 +6,15 @@ from fastapi import APIRouter, Path, Response
 from pydantic import BaseModel, ConfigDict
 
 from fairlead_api.attachments.listing import FILTERS as ATTACHMENT_FILTERS
-from fairlead_api.facade import CurrentCaller, CurrentFacade
+from fairlead_api.facade_route import FacadeRequest, FacadeRoute
 from fairlead_api.openapi import faults, query
 from fairlead_api.protocol.faults import NotFound
 from fairlead_api.protocol.microversion import MINIMUM, Microversion
-from fairlead_api.protocol.route import ApiRoute, CurrentCall, since
+from fairlead_api.protocol.route import since
 from fairlead_api.volumes.listing import FILTERS as VOLUME_FILTERS
 from fairlead_api.volumes.view import AVAILABILITY_ZONE, total_gib
 
-router: Final = APIRouter(prefix="/v3", route_class=ApiRoute, tags=["beside"])
+router: Final = APIRouter(prefix="/v3", route_class=FacadeRoute, tags=["beside"])
 
 RESOURCE_FILTERS: Final = Microversion(3, 33)
 _UNLIMITED: Final = -1
@@ -33,20 +33,20 @@ _OK: Final[dict[int | str, dict[str, Any]]] = {200: {"model": Document}, **fault
     "/resource_filters", response_model=None, summary="What lists can be filtered by", responses=_OK,
     openapi_extra=since(RESOURCE_FILTERS, parameters=query(("resource", "Only this resource's."))),
 )  # fmt: skip
-async def resource_filters(call: CurrentCall, facade: CurrentFacade) -> Response:
+async def resource_filters(request: FacadeRequest) -> Response:
     """By callers who are no administrators."""
     known = {"volume": VOLUME_FILTERS, "attachment": ATTACHMENT_FILTERS}
-    wanted = dict(call.query).get("resource")
+    wanted = dict(request.call.query).get("resource")
     shown = [
         {"resource": name, "filters": list(filters)} for name, filters in known.items() if wanted in (None, "", name)
     ]
-    return call.answer({"resource_filters": shown})
+    return request.call.answer({"resource_filters": shown})
 
 
 @router.get("/limits", response_model=None, summary="Quotas and usage", responses=_OK, openapi_extra=since(MINIMUM))
-async def limits(call: CurrentCall, caller: CurrentCaller, facade: CurrentFacade) -> Response:
+async def limits(request: FacadeRequest) -> Response:
     """No quotas here: Kubernetes' ResourceQuota on the project's namespace is the place for them."""
-    count, size = await _usage(caller, facade)
+    count, size = await _usage(request)
     absolute = {
         "maxTotalVolumes": _UNLIMITED,
         "maxTotalVolumeGigabytes": _UNLIMITED,
@@ -59,27 +59,24 @@ async def limits(call: CurrentCall, caller: CurrentCaller, facade: CurrentFacade
         "totalBackupsUsed": 0,
         "totalBackupGigabytesUsed": 0,
     }
-    return call.answer({"limits": {"rate": [], "absolute": absolute}})
+    return request.call.answer({"limits": {"rate": [], "absolute": absolute}})
 
 
 @router.get(
     "/os-availability-zone", response_model=None, summary="List zones", responses=_OK, openapi_extra=since(MINIMUM)
 )
-async def zones(call: CurrentCall) -> Response:
+async def zones(request: FacadeRequest) -> Response:
     """There is one."""
-    return call.answer({"availabilityZoneInfo": [{"zoneName": AVAILABILITY_ZONE, "zoneState": {"available": True}}]})
+    return request.call.answer(
+        {"availabilityZoneInfo": [{"zoneName": AVAILABILITY_ZONE, "zoneState": {"available": True}}]}
+    )
 
 
 @router.get(
     "/os-quota-sets/{project_id}", response_model=None, summary="A project's quotas", responses=_OK,
     openapi_extra=since(MINIMUM, parameters=query(("usage", "Whether usage is told too."))),
 )  # fmt: skip
-async def quotas(
-    project_id: Annotated[str, Path(description="The project.")],
-    call: CurrentCall,
-    caller: CurrentCaller,
-    facade: CurrentFacade,
-) -> Response:
+async def quotas(project_id: Annotated[str, Path(description="The project.")], request: FacadeRequest) -> Response:
     """Unlimited; with usage when that is asked for."""
     found: dict[str, Any] = {
         "volumes": _UNLIMITED,
@@ -90,21 +87,21 @@ async def quotas(
         "backup_gigabytes": 0,
         "groups": 0,
     }
-    if dict(call.query).get("usage", "").lower() in ("true", "1"):
-        count, size = await _usage(caller, facade)
+    if dict(request.call.query).get("usage", "").lower() in ("true", "1"):
+        count, size = await _usage(request)
         used = {"volumes": count, "gigabytes": size}
         found = {key: {"limit": limit, "in_use": used.get(key, 0), "reserved": 0} for key, limit in found.items()}
-    return call.answer({"quota_set": {"id": project_id, **found}})
+    return request.call.answer({"quota_set": {"id": project_id, **found}})
 
 
-async def _usage(caller: CurrentCaller, facade: CurrentFacade) -> tuple[int, int]:
-    volumes = await facade.volume_lists.all(caller, ())
+async def _usage(request: FacadeRequest) -> tuple[int, int]:
+    volumes = await request.facade.volume_lists.all(request.caller, ())
     return len(volumes), await total_gib(volumes)
 
 
 def _empty(path: str, key: str, what: str, minimum: Microversion = MINIMUM) -> None:
-    async def answer(call: CurrentCall) -> Response:
-        return call.answer({key: []})
+    async def answer(request: FacadeRequest) -> Response:
+        return request.call.answer({key: []})
 
     router.add_api_route(
         path, answer, response_model=None, summary=f"List {what}", responses=_OK, openapi_extra=since(minimum),

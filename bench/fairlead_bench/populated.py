@@ -41,12 +41,12 @@ class Watched:
 
     @property
     def longest_stall(self) -> float:
-        """Seconds: the latest that its event loop has been."""
-        return self.metric("fairlead_event_loop_longest_lag_seconds")
+        """Seconds: the longest that its event loop has kept others waiting."""
+        return self.metric("fairlead_event_loop_longest_turn_seconds")
 
     @property
     def longest_work(self) -> float:
-        """Seconds: the most processor time that its event loop took without a turn for others."""
+        """Seconds: the most processor time that it took meanwhile."""
         return self.metric("fairlead_event_loop_longest_busy_seconds")
 
     @property

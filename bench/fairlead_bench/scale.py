@@ -30,8 +30,8 @@ a second one stands by and takes over when the first is killed (`kill -9`), and 
 beside it keeps 1,000 pairs from the beginning to the end, and whatever is compared with it is asked of both in turns,
 which with 1,000 in both shows how far two alike installations differ. *Compared* is when the
 Lease is won, everything read from a quorum and compared with the exports; *ready* is when its watches have begun,
-too, so that it hears of changes at once; *done* is when every object has been looked at once. A stall is how
-late the event loop comes to a timer set every 10 ms; *work* is the most processor time that it took meanwhile.
+too, so that it hears of changes at once; *done* is when every object has been looked at once. A stall is a turn of the
+event loop, from when it has seen what is ready until it looks again; *work* is the most processor time of one.
 """
 
 

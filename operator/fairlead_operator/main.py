@@ -17,8 +17,8 @@ from fairlead_operator.observation import Observation
 from fairlead_operator.probes import probes
 from fairlead_operator.runtime import Runtime
 from fairlead_operator.settings import PROGRAM, Settings
+from fairlead_telemetry import event_loop
 from fairlead_telemetry.api_requests import count_request
-from fairlead_telemetry.event_loop import watched_loop
 from fairlead_telemetry.logs import set_up
 from fairlead_telemetry.side_port import SidePort, serving
 from fairlead_telemetry.tracing import TracingUnavailable, exporting
@@ -31,7 +31,7 @@ async def run(settings: Settings) -> None:
     ) as client:
         runtime = Runtime(settings, client)
         REGISTRY.register(Observation(runtime, patience=settings.patience))
-        async with watched_loop(), serving(*_side_ports(settings, runtime)), _declaring(client, settings):
+        async with serving(*_side_ports(settings, runtime)), _declaring(client, settings):
             await kopf.operator(
                 registry=make_registry(runtime, client),
                 settings=make_settings(settings.shard),
@@ -75,7 +75,7 @@ def main() -> None:
     set_up(settings.reporting.log_format, level=settings.log_level, ours=("fairlead_operator", "fairlead_kube"))
     try:
         with exporting(PROGRAM, version("fairlead"), settings.reporting.otlp_endpoint):
-            asyncio.run(run(settings))
+            event_loop.run(run(settings))
     except ConfigException as error:
         sys.exit(f"{PROGRAM}: no cluster to talk to: {error}")
     except TracingUnavailable as error:

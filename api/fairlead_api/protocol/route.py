@@ -8,10 +8,10 @@ with the headers that every answer of this layer has.
 import logging
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Final
+from typing import Any, Final
 from urllib.parse import parse_qsl
 
-from fastapi import Depends, Request, Response
+from fastapi import Request, Response
 from fastapi.routing import APIRoute
 from pydantic_core import to_json
 
@@ -23,7 +23,6 @@ from fairlead_api.protocol.microversion import Microversion, VersionRefused
 from fairlead_kube.errors import KubeError
 
 MINIMUM_KEY: Final = "x-openstack-min-version"
-_CALL: Final = "fairlead.call"
 _BODILESS: Final = frozenset({"GET", "HEAD", "DELETE"})
 
 _log = logging.getLogger(__name__)
@@ -98,20 +97,16 @@ def _no_action(name: str) -> BadRequest:
     )
 
 
-def _current(request: Request) -> Call:
-    call: Call = request.scope[_CALL]
-    return call
-
-
-async def _call(request: Request) -> Call:
-    return _current(request)
-
-
-CurrentCall = Annotated[Call, Depends(_call)]
-
-
 class ApiRoute(APIRoute):
     """A route of the API layer."""
+
+    async def admit(self, request: Request, call: Call) -> Request:
+        """Return the request as the endpoint gets it.
+
+        Raises:
+            Fault: it does not get it.
+        """
+        raise NotImplementedError
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Wrap FastAPI's handler."""
@@ -123,12 +118,12 @@ class ApiRoute(APIRoute):
             try:
                 version = microversion.negotiate(request.headers.get(microversion.HEADER))
                 exchange_of(request.scope).version = version
-                request.scope[_CALL] = call = await _understand(request, version)
+                call = await _understand(request, version)
                 if version < minimum:
                     raise NotFound()
                 if request.method in _BODILESS and not isinstance(call.body, bodies.Absent):
                     raise BadRequest()
-                response = await serve(request)
+                response = await serve(await self.admit(request, call))
             except VersionRefused as refused:
                 # The real service leaves the header out for 2.0, an API that it once had.
                 version = refused.asked if refused.asked != Microversion(2, 0) else None

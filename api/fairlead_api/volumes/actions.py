@@ -7,12 +7,13 @@ from typing import Final
 from fastapi import APIRouter, Response
 
 from fairlead_api.cache.revision import Operation, put
-from fairlead_api.facade import CurrentCaller, CurrentFacade, Facade
+from fairlead_api.facade import Facade
+from fairlead_api.facade_route import FacadeRequest, FacadeRoute
 from fairlead_api.identity.caller import Caller
 from fairlead_api.openapi import faults, json_body
 from fairlead_api.protocol.faults import BadRequest
 from fairlead_api.protocol.microversion import MINIMUM, Microversion
-from fairlead_api.protocol.route import ApiRoute, Call, CurrentCall, since
+from fairlead_api.protocol.route import Call, since
 from fairlead_api.protocol.validation import ModelT, validate
 from fairlead_api.volumes import action_schemas as schemas
 from fairlead_api.volumes import legacy_attach, types
@@ -23,7 +24,7 @@ from fairlead_api.volumes.status import ATTACHING, AVAILABLE, DETACHING, IN_USE
 from fairlead_crds.kinds import Volume
 from fairlead_crds.quantity import to_gib
 
-router: Final = APIRouter(prefix="/v3", route_class=ApiRoute, tags=["volume actions"])
+router: Final = APIRouter(prefix="/v3", route_class=FacadeRoute, tags=["volume actions"])
 
 EXTEND_IN_USE: Final = Microversion(3, 42)
 
@@ -249,8 +250,8 @@ SINCE: Final = {name: version for name, (version, _) in _ACTIONS.items()}
     },
     openapi_extra=since(MINIMUM, requestBody=json_body(*schemas.ACTIONS)),
 )
-async def act_on(volume_id: VolumeId, call: CurrentCall, caller: CurrentCaller, facade: CurrentFacade) -> Response:
+async def act_on(volume_id: VolumeId, request: FacadeRequest) -> Response:
     """The body's one key names the action."""
-    _, perform = _ACTIONS[call.action(SINCE)]
-    volume = await facade.lookup.volume(caller, volume_id)
-    return await perform(Act(call, caller, facade, volume))
+    _, perform = _ACTIONS[request.call.action(SINCE)]
+    volume = await request.facade.lookup.volume(request.caller, volume_id)
+    return await perform(Act(request.call, request.caller, request.facade, volume))

@@ -7,18 +7,18 @@ from fastapi import APIRouter, Path, Response
 from pydantic_core import to_json
 
 from fairlead_api.cache.revision import Operation, drop, pointer, put
-from fairlead_api.facade import CurrentCaller, CurrentFacade
+from fairlead_api.facade_route import FacadeRequest, FacadeRoute
 from fairlead_api.openapi import faults, json_body
 from fairlead_api.protocol.faults import BadRequest, NotFound
 from fairlead_api.protocol.microversion import MINIMUM, Microversion
-from fairlead_api.protocol.route import ApiRoute, CurrentCall, since
+from fairlead_api.protocol.route import since
 from fairlead_api.protocol.validation import validate
 from fairlead_api.volumes import schemas
 from fairlead_api.volumes.routes import VolumeId
 from fairlead_api.volumes.view import shown_metadata
 from fairlead_crds.kinds import Volume
 
-router: Final = APIRouter(prefix="/v3/volumes/{volume_id}", route_class=ApiRoute, tags=["volume metadata"])
+router: Final = APIRouter(prefix="/v3/volumes/{volume_id}", route_class=FacadeRoute, tags=["volume metadata"])
 
 Key = Annotated[str, Path(description="A metadata key.")]
 ETAG: Final = Microversion(3, 15)
@@ -32,11 +32,11 @@ _WRITES: Final = faults(400, 403, 404, 409, 413, 415, 503)
     responses={200: {"model": schemas.MetadataAnswer}, **faults(400, 404, 409, 503)},
     openapi_extra=since(MINIMUM),
 )
-async def show(volume_id: VolumeId, call: CurrentCall, caller: CurrentCaller, facade: CurrentFacade) -> Response:
+async def show(volume_id: VolumeId, request: FacadeRequest) -> Response:
     """From 3.15 on with an Etag."""
-    shown = shown_metadata(await facade.lookup.volume(caller, volume_id))
-    headers = {"Etag": _etag(shown)} if call.version >= ETAG else None
-    return call.answer({"metadata": shown}, headers=headers)
+    shown = shown_metadata(await request.facade.lookup.volume(request.caller, volume_id))
+    headers = {"Etag": _etag(shown)} if request.call.version >= ETAG else None
+    return request.call.answer({"metadata": shown}, headers=headers)
 
 
 @router.post(
@@ -46,12 +46,14 @@ async def show(volume_id: VolumeId, call: CurrentCall, caller: CurrentCaller, fa
     responses={200: {"model": schemas.MetadataAnswer}, **_WRITES},
     openapi_extra=since(MINIMUM, requestBody=json_body(schemas.MetadataBody)),
 )
-async def add(volume_id: VolumeId, call: CurrentCall, caller: CurrentCaller, facade: CurrentFacade) -> Response:
+async def add(volume_id: VolumeId, request: FacadeRequest) -> Response:
     """Answers with what was sent."""
-    pairs = validate(schemas.MetadataBody, call.body).metadata
-    volume = await facade.lookup.volume(caller, volume_id)
-    await facade.volumes.change(caller, volume, "volume:create_volume_metadata", lambda now: _merge(now, pairs))
-    return call.answer({"metadata": pairs})
+    pairs = validate(schemas.MetadataBody, request.call.body).metadata
+    volume = await request.facade.lookup.volume(request.caller, volume_id)
+    await request.facade.volumes.change(
+        request.caller, volume, "volume:create_volume_metadata", lambda now: _merge(now, pairs)
+    )
+    return request.call.answer({"metadata": pairs})
 
 
 @router.put(
@@ -61,17 +63,17 @@ async def add(volume_id: VolumeId, call: CurrentCall, caller: CurrentCaller, fac
     responses={200: {"model": schemas.MetadataAnswer}, **_WRITES},
     openapi_extra=since(MINIMUM, requestBody=json_body(schemas.MetadataBody)),
 )
-async def replace(volume_id: VolumeId, call: CurrentCall, caller: CurrentCaller, facade: CurrentFacade) -> Response:
+async def replace(volume_id: VolumeId, request: FacadeRequest) -> Response:
     """Keys that are not in the body go."""
-    pairs = validate(schemas.MetadataBody, call.body).metadata
-    volume = await facade.lookup.volume(caller, volume_id)
-    await facade.volumes.change(
-        caller,
+    pairs = validate(schemas.MetadataBody, request.call.body).metadata
+    volume = await request.facade.lookup.volume(request.caller, volume_id)
+    await request.facade.volumes.change(
+        request.caller,
         volume,
         "volume:update_volume_metadata",
         lambda now: [] if now.spec.metadata == pairs else [put("/spec/metadata", pairs)],
     )
-    return call.answer({"metadata": pairs})
+    return request.call.answer({"metadata": pairs})
 
 
 @router.get(
@@ -81,15 +83,13 @@ async def replace(volume_id: VolumeId, call: CurrentCall, caller: CurrentCaller,
     responses={200: {"model": schemas.MetaAnswer}, **faults(400, 404, 409, 503)},
     openapi_extra=since(MINIMUM),
 )
-async def show_key(
-    volume_id: VolumeId, key: Key, call: CurrentCall, caller: CurrentCaller, facade: CurrentFacade
-) -> Response:
+async def show_key(volume_id: VolumeId, key: Key, request: FacadeRequest) -> Response:
     """One pair."""
-    volume = await facade.lookup.volume(caller, volume_id)
+    volume = await request.facade.lookup.volume(request.caller, volume_id)
     shown = shown_metadata(volume)
     if key not in shown:
         raise _no_key(volume, key)
-    return call.answer({"meta": {key: shown[key]}})
+    return request.call.answer({"meta": {key: shown[key]}})
 
 
 @router.put(
@@ -99,16 +99,16 @@ async def show_key(
     responses={200: {"model": schemas.MetaAnswer}, **_WRITES},
     openapi_extra=since(MINIMUM, requestBody=json_body(schemas.MetaBody)),
 )
-async def set_key(
-    volume_id: VolumeId, key: Key, call: CurrentCall, caller: CurrentCaller, facade: CurrentFacade
-) -> Response:
+async def set_key(volume_id: VolumeId, key: Key, request: FacadeRequest) -> Response:
     """The body names the key again."""
-    pairs = validate(schemas.MetaBody, call.body).meta
+    pairs = validate(schemas.MetaBody, request.call.body).meta
     if key not in pairs:
         raise BadRequest("Request body and URI mismatch")
-    volume = await facade.lookup.volume(caller, volume_id)
-    await facade.volumes.change(caller, volume, "volume:update_volume_metadata", lambda now: _merge(now, pairs))
-    return call.answer({"meta": pairs})
+    volume = await request.facade.lookup.volume(request.caller, volume_id)
+    await request.facade.volumes.change(
+        request.caller, volume, "volume:update_volume_metadata", lambda now: _merge(now, pairs)
+    )
+    return request.call.answer({"meta": pairs})
 
 
 @router.delete(
@@ -120,19 +120,17 @@ async def set_key(
     responses=faults(400, 403, 404, 409, 503),
     openapi_extra=since(MINIMUM),
 )
-async def delete_key(
-    volume_id: VolumeId, key: Key, call: CurrentCall, caller: CurrentCaller, facade: CurrentFacade
-) -> Response:
+async def delete_key(volume_id: VolumeId, key: Key, request: FacadeRequest) -> Response:
     """404 when it is not there."""
-    volume = await facade.lookup.volume(caller, volume_id)
+    volume = await request.facade.lookup.volume(request.caller, volume_id)
 
     def remove(current: Volume) -> list[Operation]:
         if key not in current.spec.metadata:
             raise _no_key(volume, key)
         return [drop(pointer("spec", "metadata", key))]
 
-    await facade.volumes.change(caller, volume, "volume:delete_volume_metadata", remove)
-    return call.empty(200)
+    await request.facade.volumes.change(request.caller, volume, "volume:delete_volume_metadata", remove)
+    return request.call.empty(200)
 
 
 def _merge(current: Volume, pairs: dict[str, Any]) -> list[Operation]:

@@ -5,18 +5,18 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Path, Response
 
 from fairlead_api.cache.revision import Operation, drop, put
-from fairlead_api.facade import CurrentCaller, CurrentFacade, viewer
+from fairlead_api.facade_route import FacadeRequest, FacadeRoute
 from fairlead_api.lists.query import truth
 from fairlead_api.openapi import faults, json_body, listed
 from fairlead_api.protocol.faults import BadRequest
 from fairlead_api.protocol.microversion import MINIMUM, Microversion
-from fairlead_api.protocol.route import ApiRoute, CurrentCall, since
+from fairlead_api.protocol.route import since
 from fairlead_api.protocol.validation import validate
 from fairlead_api.volumes import schemas, view
 from fairlead_api.volumes.listing import FILTERS, VolumePage
 from fairlead_crds.kinds import Volume
 
-router: Final = APIRouter(prefix="/v3", route_class=ApiRoute, tags=["volumes"])
+router: Final = APIRouter(prefix="/v3", route_class=FacadeRoute, tags=["volumes"])
 
 VolumeId = Annotated[str, Path(description="The volume's id.")]
 STRICT_SCHEMAS: Final = Microversion(3, 53)
@@ -32,13 +32,13 @@ _LISTED: Final = listed(FILTERS)
     responses={202: {"model": schemas.VolumeAnswer}, **faults(400, 403, 404, 409, 413, 415, 503)},
     openapi_extra=since(MINIMUM, requestBody=json_body(schemas.StrictCreateVolume, schemas.CreateVolume)),
 )
-async def create(call: CurrentCall, caller: CurrentCaller, facade: CurrentFacade) -> Response:
+async def create(request: FacadeRequest) -> Response:
     """Answers at once; the volume's status tells when it can be attached."""
-    model = schemas.StrictCreateVolume if call.version >= STRICT_SCHEMAS else schemas.CreateVolume
-    asked: Any = validate(model, call.body)
-    volume = await facade.volumes.create(caller, asked.volume)
-    shown = view.detail(volume, facade.volumes.state(volume), viewer(call, caller), None)
-    return call.answer({"volume": shown}, 202)
+    model = schemas.StrictCreateVolume if request.call.version >= STRICT_SCHEMAS else schemas.CreateVolume
+    asked: Any = validate(model, request.call.body)
+    volume = await request.facade.volumes.create(request.caller, asked.volume)
+    shown = view.detail(volume, request.facade.volumes.state(volume), request.viewer, None)
+    return request.call.answer({"volume": shown}, 202)
 
 
 @router.get(
@@ -48,12 +48,12 @@ async def create(call: CurrentCall, caller: CurrentCaller, facade: CurrentFacade
     responses={200: {"model": schemas.VolumeList}, **faults(400, 404, 409, 503)},
     openapi_extra=since(MINIMUM, parameters=_LISTED),
 )
-async def list_summary(call: CurrentCall, caller: CurrentCaller, facade: CurrentFacade) -> Response:
+async def list_summary(request: FacadeRequest) -> Response:
     """Newest first."""
-    page = await facade.volume_lists.page(caller, call.query, call.version)
-    shown_to = viewer(call, caller)
+    page = await request.facade.volume_lists.page(request.caller, request.call.query, request.call.version)
+    shown_to = request.viewer
     items = [view.summary(volume, shown_to) for volume in page.volumes]
-    return call.answer(_list(items, page, f"{_collection(shown_to)}"))
+    return request.call.answer(_list(items, page, f"{_collection(shown_to)}"))
 
 
 @router.get(
@@ -63,17 +63,20 @@ async def list_summary(call: CurrentCall, caller: CurrentCaller, facade: Current
     responses={200: {"model": schemas.VolumeDetailList}, **faults(400, 404, 409, 503)},
     openapi_extra=since(MINIMUM, parameters=_LISTED),
 )
-async def list_detail(call: CurrentCall, caller: CurrentCaller, facade: CurrentFacade) -> Response:
+async def list_detail(request: FacadeRequest) -> Response:
     """Newest first."""
-    page = await facade.volume_lists.page(caller, call.query, call.version)
-    shown_to = viewer(call, caller)
+    page = await request.facade.volume_lists.page(request.caller, request.call.query, request.call.version)
+    shown_to = request.viewer
     items = [
         view.detail(
-            volume, facade.volumes.state(volume), shown_to, facade.projects.project_of(volume.metadata.namespace)
+            volume,
+            request.facade.volumes.state(volume),
+            shown_to,
+            request.facade.projects.project_of(volume.metadata.namespace),
         )
         for volume in page.volumes
     ]
-    return call.answer(_list(items, page, f"{_collection(shown_to)}/detail"))
+    return request.call.answer(_list(items, page, f"{_collection(shown_to)}/detail"))
 
 
 @router.get(
@@ -83,10 +86,10 @@ async def list_detail(call: CurrentCall, caller: CurrentCaller, facade: CurrentF
     responses={200: {"model": schemas.SummaryAnswer}, **faults(400, 404, 409, 503)},
     openapi_extra=since(Microversion(3, 12)),
 )
-async def summarise(call: CurrentCall, caller: CurrentCaller, facade: CurrentFacade) -> Response:
+async def summarise(request: FacadeRequest) -> Response:
     """From 3.36 on with the values of their metadata."""
-    volumes = await facade.volume_lists.all(caller, call.query)
-    return call.answer({"volume-summary": await view.totals(volumes, call.version)})
+    volumes = await request.facade.volume_lists.all(request.caller, request.call.query)
+    return request.call.answer({"volume-summary": await view.totals(volumes, request.call.version)})
 
 
 @router.get(
@@ -96,12 +99,12 @@ async def summarise(call: CurrentCall, caller: CurrentCaller, facade: CurrentFac
     responses={200: {"model": schemas.VolumeAnswer}, **faults(400, 404, 409, 503)},
     openapi_extra=since(MINIMUM),
 )
-async def show(volume_id: VolumeId, call: CurrentCall, caller: CurrentCaller, facade: CurrentFacade) -> Response:
+async def show(volume_id: VolumeId, request: FacadeRequest) -> Response:
     """Which keys there are depends on the microversion and on who asks."""
-    volume = await facade.lookup.volume(caller, volume_id)
-    tenant = facade.projects.project_of(volume.metadata.namespace)
-    shown = view.detail(volume, facade.volumes.state(volume), viewer(call, caller), tenant)
-    return call.answer({"volume": shown})
+    volume = await request.facade.lookup.volume(request.caller, volume_id)
+    tenant = request.facade.projects.project_of(volume.metadata.namespace)
+    shown = view.detail(volume, request.facade.volumes.state(volume), request.viewer, tenant)
+    return request.call.answer({"volume": shown})
 
 
 @router.put(
@@ -111,15 +114,17 @@ async def show(volume_id: VolumeId, call: CurrentCall, caller: CurrentCaller, fa
     responses={200: {"model": schemas.VolumeAnswer}, **faults(400, 403, 404, 409, 413, 415, 503)},
     openapi_extra=since(MINIMUM, requestBody=json_body(schemas.UpdateVolume)),
 )
-async def update(volume_id: VolumeId, call: CurrentCall, caller: CurrentCaller, facade: CurrentFacade) -> Response:
+async def update(volume_id: VolumeId, request: FacadeRequest) -> Response:
     """Metadata given here replace all there are."""
-    asked = validate(schemas.UpdateVolume, call.body).volume
-    if not asked.model_fields_set and call.version >= STRICT_SCHEMAS:
+    asked = validate(schemas.UpdateVolume, request.call.body).volume
+    if not asked.model_fields_set and request.call.version >= STRICT_SCHEMAS:
         raise BadRequest("Invalid input for field/attribute volume. Value: {}. {} does not have enough properties")
-    volume = await facade.lookup.volume(caller, volume_id)
-    volume = await facade.volumes.change(caller, volume, "volume:update", lambda current: _changes(current, asked))
-    shown = view.detail(volume, facade.volumes.state(volume), viewer(call, caller), None)
-    return call.answer({"volume": shown})
+    volume = await request.facade.lookup.volume(request.caller, volume_id)
+    volume = await request.facade.volumes.change(
+        request.caller, volume, "volume:update", lambda current: _changes(current, asked)
+    )
+    shown = view.detail(volume, request.facade.volumes.state(volume), request.viewer, None)
+    return request.call.answer({"volume": shown})
 
 
 @router.delete(
@@ -131,13 +136,13 @@ async def update(volume_id: VolumeId, call: CurrentCall, caller: CurrentCaller, 
     responses=faults(400, 403, 404, 409, 503),
     openapi_extra=since(MINIMUM),
 )
-async def delete(volume_id: VolumeId, call: CurrentCall, caller: CurrentCaller, facade: CurrentFacade) -> Response:
+async def delete(volume_id: VolumeId, request: FacadeRequest) -> Response:
     """Answers at once; the volume shows `deleting` until the backend has removed it."""
-    options = dict(call.query)
-    force = call.version >= FORCE_DELETE and "force" in options and truth(options["force"])
-    volume = await facade.lookup.volume(caller, volume_id)
-    await facade.volumes.delete(caller, volume, force=force)
-    return call.empty(202)
+    options = dict(request.call.query)
+    force = request.call.version >= FORCE_DELETE and "force" in options and truth(options["force"])
+    volume = await request.facade.lookup.volume(request.caller, volume_id)
+    await request.facade.volumes.delete(request.caller, volume, force=force)
+    return request.call.empty(202)
 
 
 def _changes(current: Volume, asked: schemas.VolumeChange) -> list[Operation]:

@@ -4,14 +4,14 @@ from typing import Annotated, Final
 
 from fastapi import APIRouter, Path, Response
 
-from fairlead_api.facade import CurrentCaller, CurrentFacade
+from fairlead_api.facade_route import FacadeRequest, FacadeRoute
 from fairlead_api.openapi import faults, query
 from fairlead_api.protocol.faults import NotFound
 from fairlead_api.protocol.microversion import MINIMUM
-from fairlead_api.protocol.route import ApiRoute, CurrentCall, since
+from fairlead_api.protocol.route import since
 from fairlead_api.volumes import schemas, types
 
-router: Final = APIRouter(prefix="/v3", route_class=ApiRoute, tags=["volume types"])
+router: Final = APIRouter(prefix="/v3", route_class=FacadeRoute, tags=["volume types"])
 
 TypeId = Annotated[str, Path(description="The type's id, or `default`.")]
 
@@ -23,14 +23,14 @@ TypeId = Annotated[str, Path(description="The type's id, or `default`.")]
     responses={200: {"model": schemas.TypeList}, **faults(400, 503)},
     openapi_extra=since(MINIMUM, parameters=query(("is_public", "True, False or None (both)."))),
 )
-async def list_types(call: CurrentCall, caller: CurrentCaller, facade: CurrentFacade) -> Response:
+async def list_types(request: FacadeRequest) -> Response:
     """One per Backend, and another where it can attach a volume to several nodes."""
-    wanted = dict(call.query).get("is_public", "None" if caller.admin else "True").strip().lower()
-    shown = [types.view(volume_type) for volume_type in facade.types.all()]
+    wanted = dict(request.call.query).get("is_public", "None" if request.caller.admin else "True").strip().lower()
+    shown = [types.view(volume_type) for volume_type in request.facade.types.all()]
     if wanted in ("true", "1", "yes", "false", "0", "no"):
         public = wanted in ("true", "1", "yes")
         shown = [item for item in shown if item["is_public"] is public]
-    return call.answer({"volume_types": shown})
+    return request.call.answer({"volume_types": shown})
 
 
 @router.get(
@@ -40,14 +40,14 @@ async def list_types(call: CurrentCall, caller: CurrentCaller, facade: CurrentFa
     responses={200: {"model": schemas.TypeAnswer}, **faults(400, 404, 503)},
     openapi_extra=since(MINIMUM),
 )
-async def show_type(type_id: TypeId, call: CurrentCall, facade: CurrentFacade) -> Response:
+async def show_type(type_id: TypeId, request: FacadeRequest) -> Response:
     """`default` is the default Backend's, else the only Backend's."""
     if type_id != "default":
-        return call.answer({"volume_type": types.view(facade.types.find(type_id))})
-    found = facade.types.default()
+        return request.call.answer({"volume_type": types.view(request.facade.types.find(type_id))})
+    found = request.facade.types.default()
     if found is None:
         raise NotFound("Default volume type can not be found.")
-    return call.answer({"volume_type": types.view(found)})
+    return request.call.answer({"volume_type": types.view(found)})
 
 
 @router.get(
@@ -57,6 +57,6 @@ async def show_type(type_id: TypeId, call: CurrentCall, facade: CurrentFacade) -
     responses={200: {"model": schemas.ExtraSpecs}, **faults(400, 404, 503)},
     openapi_extra=since(MINIMUM),
 )
-async def show_extra_specs(type_id: TypeId, call: CurrentCall, facade: CurrentFacade) -> Response:
+async def show_extra_specs(type_id: TypeId, request: FacadeRequest) -> Response:
     """`multiattach` is the only one there is."""
-    return call.answer({"extra_specs": types.view(facade.types.find(type_id))["extra_specs"]})
+    return request.call.answer({"extra_specs": types.view(request.facade.types.find(type_id))["extra_specs"]})

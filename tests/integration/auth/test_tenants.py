@@ -14,6 +14,7 @@ from cluster import Cluster
 from facades import RunningFacade
 from fairlead_api.app import create_app
 from fairlead_api.facade import Facade
+from fairlead_api.facade_route import FacadeRoute
 from fairlead_api.settings import Settings
 from fairlead_crds import names
 from fairlead_devstack.keystone import Keystone
@@ -122,6 +123,10 @@ def _alike(first: Answer, second: Answer, *ids: str) -> bool:
 
 def test_there_are_routes_to_test() -> None:
     assert len(OBJECT_ROUTES) >= 12, OBJECT_ROUTES
+
+
+def test_every_route_asks_whether_its_caller_may() -> None:
+    assert {type(getattr(route, "original_route", route)) for route in _routes()} == {FacadeRoute}
 
 
 @pytest.mark.parametrize(("method", "path"), OBJECT_ROUTES)
