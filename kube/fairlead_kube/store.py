@@ -265,8 +265,8 @@ class Store(Generic[R]):
                 self.remove(known)
             if self._emptied.get(key_of(item), 0) <= moment:
                 self._take(item)
-        async for key in in_turns(self._objects.keys() - listed):
-            unlisted = self._objects.get(key)
+        async for key in in_turns(self._objects):
+            unlisted = None if key in listed else self._objects.get(key)
             if unlisted is not None and version_of(unlisted) <= moment and among(unlisted):
                 self.remove(unlisted, version=moment)
 

@@ -1,18 +1,21 @@
 """Walking over very many things without keeping the event loop from everything else."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Iterable
 from typing import Final, TypeVar
 
 T = TypeVar("T")
 
-AT_ONCE: Final = 256
-"""Things between two turns of other tasks: some milliseconds of work with one object each."""
+TURN: Final = 0.01
+"""Seconds of work between two turns of other tasks."""
 
 
 async def in_turns(items: Iterable[T]) -> AsyncIterator[T]:
-    """Yield the items as they are at the beginning, and let others have a turn every few hundred."""
-    for number, item in enumerate(list(items), start=1):
+    """Yield the items as they are at the beginning, and let others have a turn whenever that has taken a while."""
+    until = time.perf_counter() + TURN
+    for item in list(items):
         yield item
-        if number % AT_ONCE == 0:
+        if time.perf_counter() >= until:
             await asyncio.sleep(0)
+            until = time.perf_counter() + TURN

@@ -5,6 +5,7 @@ However much that is, other tasks get their turns meanwhile.
 
 import asyncio
 import logging
+from itertools import chain
 
 from fairlead_crds.conditions import ADMITTED, is_true
 from fairlead_crds.kinds import Attachment, Volume
@@ -70,8 +71,9 @@ class Sweeper:
         orphans = await self._orphans(listing)
         for handle in orphans:
             await self._remove_orphan(service, handle)
-        async for handle in in_turns((listing.ours.keys() | set(book)) - orphans):
-            if book.learn(handle, state_of(listing.ours.get(handle)), mark):
+        gone = (handle for handle in book if handle not in listing.ours)
+        async for handle in in_turns(chain(listing.ours, gone)):
+            if handle not in orphans and book.learn(handle, state_of(listing.ours.get(handle)), mark):
                 # At the beginning of a tenure that is every one, and whoever waits for an attach goes first.
                 for attachment in self._view.attachments_by_handle.get(handle):
                     service.queue.add(key_of(attachment), Priority.RESYNC)

@@ -9,14 +9,14 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass, field
 from itertools import islice
 from operator import itemgetter
-from typing import Any, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from fairlead_api.cache.ordering import Ordering, place_of
 from fairlead_api.lists.moments import parse_bounds, within
 from fairlead_api.lists.query import LIKE, ListQuery, SortKey
 from fairlead_api.protocol.faults import BadRequest
 from fairlead_crds.kinds import Resource
-from fairlead_kube.turns import AT_ONCE, in_turns
+from fairlead_kube.turns import in_turns
 
 R = TypeVar("R", bound=Resource[Any, Any])
 
@@ -28,6 +28,9 @@ Match = Callable[[R, str], bool]
 
 _Walk = Callable[[R | None], Iterator[R]]
 """Rows in the order of a list, from the beginning or after a given one."""
+
+_AT_ONCE: Final = 256
+"""Rows between two turns of other requests, after which a walk has to find its place again."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,13 +96,13 @@ class Table(Generic[R]):
         found: list[R] = []
         while True:
             looked_at = 0
-            for row in islice(walk(after), AT_ONCE):
+            for row in islice(walk(after), _AT_ONCE):
                 if len(found) == enough:
                     return found
                 looked_at, after = looked_at + 1, row
                 if self.visible(row) and all(test(row) for test in tests):
                     found.append(row)
-            if looked_at < AT_ONCE:
+            if looked_at < _AT_ONCE:
                 return found
             await asyncio.sleep(0)
 

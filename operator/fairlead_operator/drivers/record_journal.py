@@ -104,12 +104,13 @@ class RecordJournal:
         self._apply(entry)
 
     def _read(self, path: Path) -> None:
-        for line in path.read_text().splitlines():
-            try:
-                entry = json.loads(line)
-            except ValueError:
-                continue  # the last line of a holder that died writing it, who therefore told nobody
-            self._apply(entry)
+        with path.open() as notes:
+            for line in notes:
+                try:
+                    entry = json.loads(line)
+                except ValueError:
+                    continue  # the last line of a holder that died writing it, who therefore told nobody
+                self._apply(entry)
 
     def _apply(self, entry: dict[str, Any]) -> None:
         if "clear" in entry:
