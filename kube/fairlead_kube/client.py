@@ -23,6 +23,7 @@ from kubernetes.aio.client import Configuration
 
 from fairlead_kube.endpoints import NAMESPACES, Endpoint
 from fairlead_kube.errors import Forbidden, KubeError, Unavailable, from_status
+from fairlead_kube.turns import in_turns
 
 T = TypeVar("T")
 
@@ -260,7 +261,7 @@ class KubeClient:
         items: list[T] = []
         while True:
             answer = await self.request("GET", endpoint.path(namespace), params=params, timeout=60)
-            items += [known(item) or endpoint.parse(item) for item in answer["items"]]
+            items += [known(item) or endpoint.parse(item) async for item in in_turns(answer["items"])]
             meta = answer["metadata"]
             if not meta.get("continue"):
                 return Listing(items, str(meta["resourceVersion"]))

@@ -5,6 +5,7 @@ quorum of etcd. A list in pages of very many objects costs the API server severa
 """
 
 import contextlib
+import logging
 from collections.abc import AsyncGenerator, Mapping
 from typing import Any, Final, TypeVar
 
@@ -14,8 +15,11 @@ from fairlead_crds.names import SYSTEM_NAMESPACE
 from fairlead_kube.client import Known, KubeClient, Listing
 from fairlead_kube.endpoints import BACKENDS, Endpoint
 from fairlead_kube.errors import Invalid, Unavailable, from_status
+from fairlead_kube.store import Key
 
 T = TypeVar("T")
+
+_log = logging.getLogger(__name__)
 
 Event = tuple[str, Mapping[str, Any]]
 """Type (ADDED, MODIFIED, DELETED, BOOKMARK) and object."""
@@ -103,14 +107,27 @@ async def read_all(
 
     They are streamed where the API server can do that (by default since Kubernetes 1.34), and listed in pages elsewhere
     and for a client that is held to namespaces.
+
+    Beside a stream the API server keeps the changes of the meantime, a hundred or some more, and ends it when there are
+    too many: of very many objects that change often, a reader in Python is never done. Pages wait for their reader.
     """
+    came: dict[Key, tuple[str, T]] = {}
     if not (endpoint.namespaced and client.namespaces) and await streams_lists(client):
         try:
-            return await _streamed(client, endpoint, namespace, label_selector, known)
+            version = await _stream(client, endpoint, namespace, label_selector, known, came)
         except Invalid:
             # Of several API servers, or in place of a newer one, an older one answered.
             client.streams_lists = None
-    return await client.list(endpoint, namespace, label_selector=label_selector, known=known)
+        else:
+            if version is not None:
+                return Listing([item for _, item in came.values()], version)
+            _log.info("list of %s: the API server ended it after %d; in pages", endpoint.plural, len(came))
+
+    def known_or_came(body: Mapping[str, Any]) -> T | None:
+        version, item = came.get(_key(body), ("", None))
+        return item if version == body["metadata"]["resourceVersion"] else known(body)
+
+    return await client.list(endpoint, namespace, label_selector=label_selector, known=known_or_came)
 
 
 async def streams_lists(client: KubeClient) -> bool:
@@ -126,23 +143,32 @@ async def streams_lists(client: KubeClient) -> bool:
     return client.streams_lists
 
 
-async def _streamed(
-    client: KubeClient, endpoint: Endpoint[T], namespace: str, label_selector: str, known: Known[T]
-) -> Listing[T]:
-    items: dict[tuple[str, str], T] = {}
+async def _stream(
+    client: KubeClient,
+    endpoint: Endpoint[T],
+    namespace: str,
+    label_selector: str,
+    known: Known[T],
+    came: dict[Key, tuple[str, T]],
+) -> str | None:
+    """Fill `came` with all objects and their versions, and return as of which version; None: it ended too early."""
     async with contextlib.aclosing(_events(client, endpoint, namespace, _INITIAL_EVENTS, label_selector)) as events:
         async for kind, body in events:
-            meta = body["metadata"]
-            if kind == "BOOKMARK" and meta.get("annotations", {}).get(_INITIAL_END) == "true":
-                return Listing(tuple(items.values()), meta["resourceVersion"])
-            if kind != "BOOKMARK":
-                # What changes meanwhile comes too, before the end.
-                key = meta.get("namespace", ""), meta["name"]
-                if kind == "DELETED":
-                    items.pop(key, None)
-                else:
-                    items[key] = known(body) or endpoint.parse(body)
-    raise Unavailable(0, "Unavailable", f"list {endpoint.path(namespace)}: it ended before it was whole")
+            version: str = body["metadata"]["resourceVersion"]
+            if kind == "BOOKMARK":
+                if body["metadata"].get("annotations", {}).get(_INITIAL_END) == "true":
+                    return version
+            # What changes meanwhile comes too, before the end.
+            elif kind == "DELETED":
+                came.pop(_key(body), None)
+            else:
+                came[_key(body)] = version, known(body) or endpoint.parse(body)
+    return None
+
+
+def _key(body: Mapping[str, Any]) -> Key:
+    meta = body["metadata"]
+    return meta.get("namespace", ""), meta["name"]
 
 
 async def _events(

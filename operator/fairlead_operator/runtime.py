@@ -169,7 +169,9 @@ class Runtime:
         while True:
             await asyncio.sleep(_LOOK_EVERY)
             try:
-                if max(self.view.watch.lags.values(), default=0.0) > _LOOK_EVERY:
+                late = {kind: lag for kind, lag in self.view.watch.lags.items() if lag > _LOOK_EVERY}
+                if late:
+                    _log.warning("watch of %s: silent about a change; asking what is new", ", ".join(late))
                     await self.lister.catch_up()
                 elif not all(served.election.leading for served in self._served.values()):
                     await self.lister.keep_up()

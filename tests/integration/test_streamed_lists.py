@@ -1,6 +1,10 @@
-"""Lists streamed from the API server's watch cache, and an API server that cannot do that."""
+"""Lists streamed from the API server's watch cache, and an API server that cannot do that, or not to the end."""
 
-from collections.abc import Iterator
+import dataclasses
+import logging
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
 
 import pytest
 from kubernetes import client
@@ -11,10 +15,15 @@ from fairlead_devstack.api_client import connect
 from fairlead_devstack.control_plane import ControlPlane
 from fairlead_devstack.scratch import ScratchFolder
 from fairlead_devstack.stack import Stack, wait_for_backend
+from fairlead_kube.client import KubeClient
+from fairlead_kube.endpoints import SECRETS
+from fairlead_kube.watching import read_all
 from iscsi import login
 from rest import Rest, access
 
 PROJECT = "lists"
+LARGE, MANY = "A" * 900_000, 40
+"""So much in so many objects that no buffer between the API server and its reader holds them."""
 WHOLE = {"volumes", "attachments", "backends"}
 """Resources that both processes read whole."""
 
@@ -67,3 +76,37 @@ def test_both_processes_know_everything_either_way(stack: Stack, request: pytest
     accounts = (names.OPERATOR_ACCOUNT, names.FACADE_ACCOUNT)
     streams = request.node.callspec.id == "streams"
     assert paged == (set() if streams else {(account, resource) for account in accounts for resource in WHOLE})
+
+
+async def test_a_list_comes_whole_however_much_changes_while_it_is_read(
+    admin: client.ApiClient, kubeconfig: Path, namespace: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The API server keeps some hundred changes for a reader, and gives up one that is slower than they come."""
+    secrets = client.CoreV1Api(admin)
+
+    def secret(name: str, **data: str) -> client.V1Secret:
+        return client.V1Secret(metadata=client.V1ObjectMeta(name=name), data=data)
+
+    for number in range(MANY):
+        secrets.create_namespaced_secret(namespace, secret(f"large-{number:02d}", blob=LARGE))
+    secrets.create_namespaced_secret(namespace, secret("small"))
+    read: list[str] = []
+
+    def slowly(body: Mapping[str, Any]) -> Mapping[str, Any]:
+        if not read:
+            for number in range(1000):
+                change = {"metadata": {"annotations": {"example.org/change": str(number)}}}
+                secrets.patch_namespaced_secret("small", namespace, change)
+        read.append(body["metadata"]["name"])
+        return body
+
+    caplog.set_level(logging.INFO, logger="fairlead_kube.watching")
+    async with await KubeClient.from_kubeconfig(kubeconfig) as reader:
+        listing = await read_all(reader, dataclasses.replace(SECRETS, parse=slowly), namespace)
+    assert "the API server ended it" in caplog.text
+    found = {item["metadata"]["name"]: item["metadata"].get("annotations") for item in listing.items}
+    assert found == {f"large-{number:02d}": None for number in range(MANY)} | {"small": {"example.org/change": "999"}}
+    assert int(listing.resource_version) >= max(int(item["metadata"]["resourceVersion"]) for item in listing.items)
+    # What had come and has not changed was not read twice.
+    unchanged = [name for name in read if name != "small"]
+    assert len(unchanged) == len(set(unchanged)) == MANY
