@@ -43,6 +43,12 @@ def key_of(item: Resource[Any, Any]) -> Key:
     return item.metadata.namespace, item.metadata.name
 
 
+def key_in(body: Mapping[str, Any]) -> Key:
+    """Return the key of an object as the API server sends it."""
+    meta = body["metadata"]
+    return meta.get("namespace", ""), meta["name"]
+
+
 def version_of(item: Resource[Any, Any]) -> int:
     """Return the resourceVersion as a number: comparable since Kubernetes 1.35 (KEP-5504), monotonic in etcd before."""
     return int(item.metadata.resource_version or 0)
@@ -139,7 +145,7 @@ class Store(Generic[R]):
     def in_version(self, body: Mapping[str, Any]) -> R | None:
         """Return the object if we have it in the very version that `body` is, so that it need not be read again."""
         meta = body["metadata"]
-        known = self._objects.get((meta.get("namespace", ""), meta["name"]))
+        known = self._objects.get(key_in(body))
         if known is None or known.metadata.uid != meta["uid"]:
             return None
         return known if known.metadata.resource_version == meta["resourceVersion"] else None

@@ -15,7 +15,7 @@ from fairlead_crds.names import SYSTEM_NAMESPACE
 from fairlead_kube.client import Known, KubeClient, Listing
 from fairlead_kube.endpoints import BACKENDS, Endpoint
 from fairlead_kube.errors import Invalid, Unavailable, from_status
-from fairlead_kube.store import Key
+from fairlead_kube.store import Key, key_in
 
 T = TypeVar("T")
 
@@ -114,7 +114,7 @@ async def read_all(
     came: dict[Key, tuple[str, T]] = {}
     if not (endpoint.namespaced and client.namespaces) and await streams_lists(client):
         try:
-            version = await _stream(client, endpoint, namespace, label_selector, known, came)
+            came, version = await _stream(client, endpoint, namespace, label_selector, known)
         except Invalid:
             # Of several API servers, or in place of a newer one, an older one answered.
             client.streams_lists = None
@@ -124,7 +124,7 @@ async def read_all(
             _log.info("list of %s: the API server ended it after %d; in pages", endpoint.plural, len(came))
 
     def known_or_came(body: Mapping[str, Any]) -> T | None:
-        version, item = came.get(_key(body), ("", None))
+        version, item = came.get(key_in(body), ("", None))
         return item if version == body["metadata"]["resourceVersion"] else known(body)
 
     return await client.list(endpoint, namespace, label_selector=label_selector, known=known_or_came)
@@ -149,26 +149,21 @@ async def _stream(
     namespace: str,
     label_selector: str,
     known: Known[T],
-    came: dict[Key, tuple[str, T]],
-) -> str | None:
-    """Fill `came` with all objects and their versions, and return as of which version; None: it ended too early."""
+) -> tuple[dict[Key, tuple[str, T]], str | None]:
+    """Return what came, with its versions, and as of which version that is all (None: it ended before)."""
+    came: dict[Key, tuple[str, T]] = {}
     async with contextlib.aclosing(_events(client, endpoint, namespace, _INITIAL_EVENTS, label_selector)) as events:
         async for kind, body in events:
             version: str = body["metadata"]["resourceVersion"]
             if kind == "BOOKMARK":
                 if body["metadata"].get("annotations", {}).get(_INITIAL_END) == "true":
-                    return version
+                    return came, version
             # What changes meanwhile comes too, before the end.
             elif kind == "DELETED":
-                came.pop(_key(body), None)
+                came.pop(key_in(body), None)
             else:
-                came[_key(body)] = version, known(body) or endpoint.parse(body)
-    return None
-
-
-def _key(body: Mapping[str, Any]) -> Key:
-    meta = body["metadata"]
-    return meta.get("namespace", ""), meta["name"]
+                came[key_in(body)] = version, known(body) or endpoint.parse(body)
+    return came, None
 
 
 async def _events(

@@ -169,7 +169,7 @@ class Runtime:
         while True:
             await asyncio.sleep(_LOOK_EVERY)
             try:
-                late = {kind: lag for kind, lag in self.view.watch.lags.items() if lag > _LOOK_EVERY}
+                late = [kind for kind, lag in self.view.watch.lags.items() if lag > _LOOK_EVERY]
                 if late:
                     _log.warning("watch of %s: silent about a change; asking what is new", ", ".join(late))
                     await self.lister.catch_up()

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
-from typing import Any, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from sortedcontainers import SortedList
 
@@ -17,6 +17,7 @@ Entry = tuple[datetime, str, Key]
 """What the order is by: creation time, then id; and the object it stands for."""
 
 _NEVER = datetime.fromtimestamp(0, UTC)
+_NONE: Final[SortedList[Entry]] = SortedList()
 
 
 def created_at(item: Resource[Any, Any]) -> datetime:
@@ -59,7 +60,7 @@ class Ordering(Generic[R]):
         return self._objects(self._entries(namespace).irange(minimum=start, inclusive=(False, True)))
 
     def _entries(self, namespace: str | None) -> SortedList[Entry]:
-        return self._all if namespace is None else self._by_namespace.get(namespace, SortedList())
+        return self._all if namespace is None else self._by_namespace.get(namespace, _NONE)
 
     def _objects(self, entries: Iterable[Entry]) -> Iterator[R]:
         # Without a copy, which would be the whole list's length: to be used up before the store changes.

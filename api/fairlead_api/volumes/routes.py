@@ -53,7 +53,7 @@ async def list_summary(request: FacadeRequest) -> Response:
     page = await request.facade.volume_lists.page(request.caller, request.call.query, request.call.version)
     shown_to = request.viewer
     items = [view.summary(volume, shown_to) for volume in page.volumes]
-    return request.call.answer(_list(items, page, f"{_collection(shown_to)}"))
+    return request.call.answer(_list(items, page, _collection(shown_to)))
 
 
 @router.get(
