@@ -1,4 +1,4 @@
-"""Section `collector`: what memory costs in time, by the one knob that every Go program has for it."""
+"""Section `collector`: what memory costs in time, by the knobs that every Go program has for it."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
@@ -13,13 +13,20 @@ from fairlead_bench.section import Bench, Section
 from fairlead_devstack.progress import say
 
 _CLIENTS = 16
+_TURNS = 6
 _MIB = 2**20
-_COUNTED = ("etcd", "kube-apiserver", "operator", "facade", "tgtd")
+_SERVER = "kube-apiserver"
+_SETTINGS: Mapping[str, Mapping[str, str]] = {
+    " ".join(f"{variable}={value}" for variable, value in environment.items()) or "neither": environment
+    for environment in ({}, {"GOMEMLIMIT": "300MiB"}, {"GOGC": "400"})
+}
+_COUNTED = ("etcd", _SERVER, "operator", "facade", "tgtd")
 
 ABOUT = """\
-kube-apiserver and etcd collect garbage when their heap has grown by so many percent of what was in use (`GOGC`, 100 by
-default). Under load most of kube-apiserver's memory is garbage that waits, so this is where memory and speed are
-exchanged. Whole installations that differ in nothing else are asked in turns.
+kube-apiserver and etcd collect garbage when their heap has doubled, so under load most of kube-apiserver's memory is
+garbage that waits. Two variables of their environment exchange memory and speed: `GOMEMLIMIT` has a process collect
+sooner when it comes near that size, and `GOGC` says by how many percent the heap may grow (100 by default). Whole
+installations that differ in nothing else are asked in turns.
 """
 
 
@@ -27,12 +34,13 @@ exchanged. Whole installations that differ in nothing else are asked in turns.
 class _Installed:
     """One installation and its figures. Times in seconds."""
 
-    percent: int
+    name: str
     installation: Installation
     load: RestLoad
     volumes: list[str] = field(default_factory=list)
     alone: list[float] = field(default_factory=list)
     rates: list[float] = field(default_factory=list)
+    cpu: float = 0.0
     memory: list[Mapping[str, Memory]] = field(default_factory=list)
 
     async def occupy(self, _: int) -> None:
@@ -43,8 +51,13 @@ class _Installed:
         """Lives of one client, then of many."""
         found, _ = await cycles(self.load, self.volumes[:1], each=20)
         self.alone += [cycle.whole for cycle in found]
+        before = self._server_cpu()
         found, seconds = await cycles(self.load, self.volumes, each=4)
+        self.cpu += self._server_cpu() - before
         self.rates.append(len(found) / seconds)
+
+    def _server_cpu(self) -> float:
+        return processes.cpu_by_part(self.installation.pids())[_SERVER]
 
     def weigh(self) -> None:
         self.memory.append(processes.memory(self.installation.pids()))
@@ -54,22 +67,21 @@ async def _run(bench: Bench) -> Result:
     many = bench.count(1000, quick=40)
     async with AsyncExitStack() as open_:
         found: list[_Installed] = []
-        for percent in (100, 40):
-            say(f"an installation with GOGC={percent}")
-            environment = {"GOGC": str(percent)}
-            folder = bench.folder / f"gogc-{percent}"
+        for number, (name, environment) in enumerate(_SETTINGS.items()):
+            say(f"an installation with {name}")
+            folder = bench.folder / f"installation-{number}"
             installation = open_.enter_context(Installation(folder, durable=True, environment=environment))
             load = await open_.enter_async_context(RestLoad(installation.url))
-            found.append(_Installed(percent, installation, load))
+            found.append(_Installed(name, installation, load))
         for each in found:
             each.weigh()
             each.volumes = [await each.load.create_volume() for _ in range(_CLIENTS)]
             await cycles(each.load, each.volumes, each=1)
-        for _ in range(bench.count(6, quick=1)):
+        for _ in range(bench.count(_TURNS, quick=1)):
             for each in found:
                 await each.turn()
         for each in found:
-            say(f"{many:,} attachments with GOGC={each.percent}")
+            say(f"{many:,} attachments with {each.name}")
             await spread(range(many), _CLIENTS, each.occupy)
             each.weigh()
         return _result(found, many)
@@ -78,16 +90,18 @@ async def _run(bench: Bench) -> Result:
 def _result(found: Sequence[_Installed], many: int) -> Result:
     def row(each: _Installed) -> tuple[Cell, ...]:
         idle, loaded = (sum((memory[part].proportional for part in _COUNTED), 0) / _MIB for memory in each.memory)
-        server = each.memory[1]["kube-apiserver"].proportional / _MIB
-        return each.percent, 1e3 * median(each.alone), median(each.rates), idle, loaded, server
+        server = each.memory[1][_SERVER].proportional / _MIB
+        lives = 4 * _CLIENTS * len(each.rates)
+        return each.name, 1e3 * median(each.alone), median(each.rates), 1e3 * each.cpu / lives, idle, loaded, server
 
     columns = (
-        "GOGC",
+        "",
         "cycle of one client, median, ms",
         f"cycles per second, {_CLIENTS} clients",
+        f"ms of {_SERVER} per cycle",
         "MiB idle (PSS)",
         f"MiB with {many:,} attachments",
-        "of these kube-apiserver",
+        f"of these {_SERVER}",
     )
     return Result(tables=(Table(title="Memory for time", columns=columns, rows=tuple(map(row, found))),))
 

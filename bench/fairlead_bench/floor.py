@@ -10,7 +10,7 @@ from typing import Self
 
 from fairlead_bench.bare_api import BareLife, Stages, install_copies, remove_copies
 from fairlead_bench.bare_target import BareTargets
-from fairlead_bench.rest_load import Cycle, RestLoad, cycles
+from fairlead_bench.rest_load import Cycle, RestLoad, cycles, spread
 from fairlead_kube.client import KubeClient
 
 
@@ -79,6 +79,11 @@ class Floor:
     async def __aexit__(self, *_: object) -> None:
         await self._open.aclose()
 
+    async def cycles(self, each: int) -> tuple[list[Cycle], float]:
+        """Have every client go through that many lives; returns as `rest_load.cycles` does."""
+        found, seconds = await spread(self.lives, self.clients, lambda life: life.cycles(each))
+        return [cycle for part in found for cycle in part], seconds
+
     async def _begin(self) -> None:
         client = await self._open.enter_async_context(await KubeClient.from_kubeconfig(self.kubeconfig))
         self._open.push_async_callback(remove_copies, client)
@@ -95,7 +100,10 @@ class Floor:
 async def compare(
     floor: Floor, load: RestLoad, volumes: Sequence[str], *, turns: int, each: int
 ) -> tuple[list[Cycle], list[Cycle]]:
-    """Have one client go through lives on both sides in turns. Returns REST's cycles and the floor's."""
+    """Have one client go through lives on both sides in turns. Returns REST's cycles and the floor's.
+
+    `load` and its `volumes` are of any server of the API.
+    """
     rest, bare = list[Cycle](), list[Cycle]()
     for _ in range(turns):
         found, _ = await cycles(load, volumes[:1], each=each)

@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from fairlead_bench import processes
 from fairlead_bench.cinder import Cinder
 from fairlead_bench.figures import Cell, Chart, Ratio, Result, Series, Table, median, quantile
+from fairlead_bench.floor import Floor, compare
 from fairlead_bench.installation import Installation
 from fairlead_bench.processes import Memory
-from fairlead_bench.rest_load import RestLoad, cycles, spread
+from fairlead_bench.rest_load import Cycle, RestLoad, cycles, spread
 from fairlead_bench.section import Bench, Section
 from fairlead_devstack.progress import say
 
@@ -24,6 +25,9 @@ connection, `os-complete`, DELETE. Cinder has MariaDB, RabbitMQ, uWSGI with two 
 driver that exports nothing. Fairlead has its own etcd (a write is on the disk before it is answered, as with MariaDB),
 kube-apiserver, one operator, one facade, and exports real iSCSI targets by tgtd. So Cinder does less work on the data
 path.
+
+At the end the bare client of the [floor](#against-the-floor) takes Fairlead's place in the turns: it does the writes
+and the target commands of a cycle and nothing else. What it misses no implementation with these writes can reach.
 """
 
 
@@ -77,7 +81,8 @@ async def _run(bench: Bench) -> Result:
             for side in sides:
                 side.weigh("loaded")
             await _reads(sides, bench, many)
-            return _result(*sides, many=many, versions=cinder.versions())
+            bound = await _bound(fairlead, sides, bench)
+            return _result(*sides, bound=bound, many=many, versions=cinder.versions())
 
 
 async def _in_turns(rounds: int, sides: Sequence[_Side], work: Callable[[_Side], Awaitable[None]]) -> None:
@@ -143,7 +148,38 @@ async def _reads(sides: Sequence[_Side], bench: Bench, many: int) -> None:
         await _in_turns(rounds, sides, work)
 
 
-def _result(ours: _Side, theirs: _Side, *, many: int, versions: Mapping[str, str]) -> Result:
+async def _bound(fairlead: Installation, sides: Sequence[_Side], bench: Bench) -> Table:
+    """Compare the bare writes with Cinder, when the memory that they take is of no account any more."""
+    ours, theirs = sides
+    say("the bare writes, in turns with Cinder")
+    volumes = await _volumes(theirs, _CLIENTS)
+    async with Floor(fairlead.control_plane.kubeconfig, bench.folder / "bare", ours.load, _CLIENTS) as floor:
+        await floor.cycles(1)
+        alone, bare = await compare(
+            floor, theirs.load, volumes, turns=bench.count(5, quick=1), each=bench.count(20, quick=5)
+        )
+        rates, bare_rates = list[float](), list[float]()
+        for _ in range(bench.count(4, quick=1)):
+            rates.append(await _per_second(cycles(theirs.load, volumes, each=4)))
+            bare_rates.append(await _per_second(floor.cycles(8)))
+    whole = [1e3 * median([cycle.whole for cycle in lives]) for lives in (bare, alone)]
+    per_second = [median(bare_rates), median(rates)]
+    return Table(
+        title="The writes and target commands of a cycle alone, in turns with Cinder",
+        columns=("", "n each", "the writes alone", "Cinder", "quotient"),
+        rows=(
+            ("cycle of one client, median, ms", len(bare), *whole, whole[0] / whole[1]),
+            (f"cycles per second, {_CLIENTS} clients", len(rates), *per_second, per_second[0] / per_second[1]),
+        ),
+    )
+
+
+async def _per_second(work: Awaitable[tuple[list[Cycle], float]]) -> float:
+    done, seconds = await work
+    return len(done) / seconds
+
+
+def _result(ours: _Side, theirs: _Side, *, bound: Table, many: int, versions: Mapping[str, str]) -> Result:
     def quotient(what: str) -> float:
         return theirs.median(what) / ours.median(what)
 
@@ -179,7 +215,7 @@ def _result(ours: _Side, theirs: _Side, *, many: int, versions: Mapping[str, str
                 for moment, when in (("idle", "idle"), ("loaded", memory))
             ),
         ),
-        tables=(_times(ours, theirs), _rates(ours, theirs), *(_memory(side, memory) for side in (ours, theirs))),
+        tables=(_times(ours, theirs), _rates(ours, theirs), bound, *(_memory(side, memory) for side in (ours, theirs))),
         charts=(_chart_of_times(ours, theirs), _chart_of_rates(ours, theirs), _chart_of_memory(ours, theirs, memory)),
         versions=versions,
         notes=(

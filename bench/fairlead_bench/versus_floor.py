@@ -42,10 +42,11 @@ class _Figures:
     together: int = 0
     cpu: Counter[str] = field(default_factory=Counter)
 
-    async def turn(self, work: Awaitable[tuple[int, float]], pids: Mapping[str, list[int]]) -> None:
+    async def turn(self, work: Awaitable[tuple[list[Cycle], float]], pids: Mapping[str, list[int]]) -> None:
         """Let many clients do their work, which tells its lives and seconds."""
         before = processes.cpu_by_part(pids)
-        count, seconds = await work
+        done, seconds = await work
+        count = len(done)
         self.cpu.update({name: used - before[name] for name, used in processes.cpu_by_part(pids).items()})
         self.rates.append(count / seconds)
         self.together += count
@@ -60,25 +61,17 @@ async def _run(bench: Bench) -> Result:
         ):
             volumes, _ = await spread([1] * _CLIENTS, _CLIENTS, load.create_volume)
 
-            async def rest_lives(each: int) -> tuple[int, float]:
-                done, seconds = await cycles(load, volumes, each=each)
-                return len(done), seconds
-
-            async def bare_lives(each: int) -> tuple[int, float]:
-                done, seconds = await spread(floor.lives, _CLIENTS, lambda life: life.cycles(each))
-                return sum(map(len, done)), seconds
-
             # The first ones find caches cold and connections not made.
-            await rest_lives(2)
-            await bare_lives(2)
+            await cycles(load, volumes, each=2)
+            await floor.cycles(2)
             floor.lives[0].writes.seconds.clear()
             turns, each = bench.count(10, quick=3), bench.count(20, quick=5)
             rest.alone, bare.alone = await compare(floor, load, volumes, turns=turns, each=each)
             single = {what: list(seconds) for what, seconds in floor.lives[0].writes.seconds.items()}
             pids = {**fairlead.pids(), "bench": [os.getpid()]}
             for _ in range(bench.count(8, quick=2)):
-                await rest.turn(rest_lives(bench.count(10, quick=2)), pids)
-                await bare.turn(bare_lives(bench.count(10, quick=2)), pids)
+                await rest.turn(cycles(load, volumes, each=bench.count(10, quick=2)), pids)
+                await bare.turn(floor.cycles(bench.count(10, quick=2)), pids)
     return _result(rest, bare, single)
 
 
