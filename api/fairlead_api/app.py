@@ -39,8 +39,9 @@ def create_app(facade: Facade) -> ASGIApp:
     )
     app.state.facade = facade
     app.state.public_endpoint = facade.settings.public_endpoint
-    app.include_router(versions.router)
+    # The routes themselves: of a router that is included FastAPI looks at the routes twice for each request.
     for router in (
+        versions.router,
         attachments.router,
         volumes.router,
         metadata.router,
@@ -48,7 +49,7 @@ def create_app(facade: Facade) -> ASGIApp:
         type_routes.router,
         side_routes.router,
     ):
-        app.include_router(router)
+        app.routes.extend(router.routes)
     app.openapi = lambda: _document_once(app)  # type: ignore[method-assign]
     return Envelope(Doorkeeper(Authentication(app, facade.authenticator), facade.settings.transport.client_rate))
 

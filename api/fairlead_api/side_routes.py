@@ -110,7 +110,8 @@ def _empty(path: str, key: str, what: str, minimum: Microversion = MINIMUM) -> N
 
 
 def _missing(path: str, what: str, minimum: Microversion = MINIMUM) -> None:
-    async def answer(item_id: Annotated[str, Path(description="Its id.")]) -> Response:
+    async def answer(item_id: Annotated[str, Path(description="Its id.")], request: FacadeRequest) -> Response:
+        del request
         raise NotFound(f"{what} {item_id} could not be found.")
 
     router.add_api_route(

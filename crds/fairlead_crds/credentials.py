@@ -25,7 +25,7 @@ def key_id(key: bytes) -> str:
 
 def chap_password(key: bytes, handle: str) -> str:
     """Return the CHAP password of the export with that handle."""
-    digest = hmac.new(key, b"fairlead chap\0" + handle.encode(), hashlib.sha256).digest()
+    digest = hmac.digest(key, b"fairlead chap\0" + handle.encode(), "sha256")
     return base64.urlsafe_b64encode(digest).decode()[:PASSWORD_LENGTH]
 
 

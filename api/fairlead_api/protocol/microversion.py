@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from fairlead_api.protocol.faults import BadRequest, NotAcceptable
 
@@ -52,6 +53,7 @@ class VersionRefused(NotAcceptable):
         self.asked = asked
 
 
+@lru_cache(maxsize=64)
 def negotiate(header: str | None) -> Microversion:
     """Return the version a request is to be served at; without a header that is the minimum.
 

@@ -5,6 +5,7 @@ endpoint. A JSON error is therefore a 400 even below the minimum, as in the real
 with the headers that every answer of this layer has.
 """
 
+import inspect
 import logging
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
@@ -98,7 +99,7 @@ def _no_action(name: str) -> BadRequest:
 
 
 class ApiRoute(APIRoute):
-    """A route of the API layer."""
+    """A route of the API layer. Its endpoint takes `request` and the path's parameters, as text, and nothing else."""
 
     async def admit(self, request: Request, call: Call) -> Request:
         """Return the request as the endpoint gets it.
@@ -109,8 +110,14 @@ class ApiRoute(APIRoute):
         raise NotImplementedError
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """Wrap FastAPI's handler."""
-        serve = super().get_route_handler()
+        """Call the endpoint as it is: FastAPI's own handler looks for dependencies, bodies and more, which none has.
+
+        Raises:
+            TypeError: the endpoint takes something else.
+        """
+        serve: Callable[..., Coroutine[Any, Any, Response]] = self.endpoint
+        if inspect.signature(serve).parameters.keys() != {"request", *self.param_convertors}:
+            raise TypeError(f"{self.path}: its endpoint takes the request and what is in the path, and nothing else")
         minimum = Microversion.parse((self.openapi_extra or {}).get(MINIMUM_KEY, str(microversion.MINIMUM)))
 
         async def handler(request: Request) -> Response:
@@ -123,7 +130,7 @@ class ApiRoute(APIRoute):
                     raise NotFound()
                 if request.method in _BODILESS and not isinstance(call.body, bodies.Absent):
                     raise BadRequest()
-                response = await serve(await self.admit(request, call))
+                response = await serve(request=await self.admit(request, call), **request.path_params)
             except VersionRefused as refused:
                 # The real service leaves the header out for 2.0, an API that it once had.
                 version = refused.asked if refused.asked != Microversion(2, 0) else None
