@@ -10,6 +10,7 @@ from fairlead_bench.installation import Installation
 from fairlead_bench.processes import Memory
 from fairlead_bench.rest_load import RestLoad, cycles, spread
 from fairlead_bench.section import Bench, Section
+from fairlead_bench.turns import Turns
 from fairlead_devstack.progress import say
 
 _CLIENTS = 16
@@ -17,8 +18,9 @@ _TURNS = 6
 _MIB = 2**20
 _SERVER = "kube-apiserver"
 _SETTINGS: Mapping[str, Mapping[str, str]] = {
-    " ".join(f"{variable}={value}" for variable, value in environment.items()) or "neither": environment
-    for environment in ({}, {"GOMEMLIMIT": "300MiB"}, {"GOGC": "400"})
+    "neither": {},
+    "GOMEMLIMIT=300MiB": {"GOMEMLIMIT": "300MiB"},
+    "GOGC=400": {"GOGC": "400"},
 }
 _COUNTED = ("etcd", _SERVER, "operator", "facade", "tgtd")
 
@@ -39,8 +41,7 @@ class _Installed:
     load: RestLoad
     volumes: list[str] = field(default_factory=list)
     alone: list[float] = field(default_factory=list)
-    rates: list[float] = field(default_factory=list)
-    cpu: float = 0.0
+    together: Turns = field(default_factory=Turns)
     memory: list[Mapping[str, Memory]] = field(default_factory=list)
 
     async def occupy(self, _: int) -> None:
@@ -51,13 +52,7 @@ class _Installed:
         """Lives of one client, then of many."""
         found, _ = await cycles(self.load, self.volumes[:1], each=20)
         self.alone += [cycle.whole for cycle in found]
-        before = self._server_cpu()
-        found, seconds = await cycles(self.load, self.volumes, each=4)
-        self.cpu += self._server_cpu() - before
-        self.rates.append(len(found) / seconds)
-
-    def _server_cpu(self) -> float:
-        return processes.cpu_by_part(self.installation.pids())[_SERVER]
+        await self.together.turn(cycles(self.load, self.volumes, each=4), self.installation.pids())
 
     def weigh(self) -> None:
         self.memory.append(processes.memory(self.installation.pids()))
@@ -91,8 +86,8 @@ def _result(found: Sequence[_Installed], many: int) -> Result:
     def row(each: _Installed) -> tuple[Cell, ...]:
         idle, loaded = (sum((memory[part].proportional for part in _COUNTED), 0) / _MIB for memory in each.memory)
         server = each.memory[1][_SERVER].proportional / _MIB
-        lives = 4 * _CLIENTS * len(each.rates)
-        return each.name, 1e3 * median(each.alone), median(each.rates), 1e3 * each.cpu / lives, idle, loaded, server
+        speed = (1e3 * median(each.alone), median(each.together.rates), each.together.cost(_SERVER))
+        return each.name, *speed, idle, loaded, server
 
     columns = (
         "",

@@ -10,7 +10,7 @@ from typing import Self
 
 from fairlead_bench.bare_api import BareLife, Stages, install_copies, remove_copies
 from fairlead_bench.bare_target import BareTargets
-from fairlead_bench.rest_load import Cycle, RestLoad, cycles, spread
+from fairlead_bench.rest_load import Cycle, RestLoad, cycles, repeated
 from fairlead_kube.client import KubeClient
 
 
@@ -43,10 +43,6 @@ class Life:
         await self.writes.release()
         times.append(time.perf_counter())
         return Cycle.between(times)
-
-    async def cycles(self, count: int) -> list[Cycle]:
-        """That many lives."""
-        return [await self.cycle() for _ in range(count)]
 
 
 @dataclass
@@ -81,8 +77,7 @@ class Floor:
 
     async def cycles(self, each: int) -> tuple[list[Cycle], float]:
         """Have every client go through that many lives; returns as `rest_load.cycles` does."""
-        found, seconds = await spread(self.lives, self.clients, lambda life: life.cycles(each))
-        return [cycle for part in found for cycle in part], seconds
+        return await repeated([life.cycle for life in self.lives], each=each)
 
     async def _begin(self) -> None:
         client = await self._open.enter_async_context(await KubeClient.from_kubeconfig(self.kubeconfig))
@@ -108,5 +103,6 @@ async def compare(
     for _ in range(turns):
         found, _ = await cycles(load, volumes[:1], each=each)
         rest += found
-        bare += await floor.lives[0].cycles(each)
+        found, _ = await repeated([floor.lives[0].cycle], each=each)
+        bare += found
     return rest, bare

@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Self, TypeVar
 
 import aiohttp
@@ -212,9 +213,14 @@ async def spread(items: Iterable[T], clients: int, work: Callable[[T], Awaitable
 
 async def cycles(load: RestLoad, volumes: Sequence[str], *, each: int) -> tuple[list[Cycle], float]:
     """Have a client per volume go through that many cycles; returns as `spread` does."""
+    return await repeated([partial(load.cycle, volume) for volume in volumes], each=each)
 
-    async def many(volume: str) -> list[Cycle]:
-        return [await load.cycle(volume) for _ in range(each)]
 
-    found, seconds = await spread(volumes, len(volumes), many)
+async def repeated(clients: Sequence[Callable[[], Awaitable[Cycle]]], *, each: int) -> tuple[list[Cycle], float]:
+    """Have each client go through that many cycles, all at once; returns as `spread` does."""
+
+    async def many(cycle: Callable[[], Awaitable[Cycle]]) -> list[Cycle]:
+        return [await cycle() for _ in range(each)]
+
+    found, seconds = await spread(clients, len(clients), many)
     return [cycle for part in found for cycle in part], seconds

@@ -6,12 +6,14 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from itertools import chain
 
 from fairlead_bench import processes
 from fairlead_bench.divided import BACKENDS, DIVIDED, TOGETHER, DividedInstallation, Layout, Running
 from fairlead_bench.figures import Cell, Ratio, Result, Table, median
-from fairlead_bench.rest_load import RestLoad, cycles, spread
+from fairlead_bench.rest_load import Cycle, RestLoad, cycles, spread
 from fairlead_bench.section import Bench, Section
+from fairlead_bench.turns import Turns
 from fairlead_devstack.population import RECORD, Loading, live_once, populate
 
 _CLIENTS = 16
@@ -28,12 +30,9 @@ Those pairs exist on paper, by the driver `record`.
 
 
 @dataclass
-class _Load:
-    """What was seen of a layout under load: a rate for each turn, and what all turns cost in all."""
+class _Load(Turns):
+    """What was seen of a layout under load, and what its operators' watches told of (`events`)."""
 
-    rates: list[float] = field(default_factory=list)
-    lives: int = 0
-    cpu: Counter[str] = field(default_factory=Counter)
     events: Counter[str] = field(default_factory=Counter)
 
 
@@ -56,21 +55,17 @@ async def _turn(
             urls = [running.urls[number % len(running.urls)] for number in range(len(BACKENDS))]
             doors = [await stack.enter_async_context(RestLoad(url, connections=_CLIENTS)) for url in urls]
 
-            async def go(each: int) -> tuple[int, float]:
+            async def go(each: int) -> tuple[list[Cycle], float]:
                 parts = await asyncio.gather(
                     *(cycles(door, own, each=each) for door, own in zip(doors, volumes, strict=True))
                 )
-                return sum(len(found) for found, _ in parts), max(seconds for _, seconds in parts)
+                return [*chain.from_iterable(found for found, _ in parts)], max(seconds for _, seconds in parts)
 
             # The first ones find caches cold and connections not made.
             await go(2)
             pids = {**running.pids(), **installation.daemons(), "bench": [os.getpid()]}
-            used, told = processes.cpu_by_part(pids), running.events()
-            lives, seconds = await go(each)
-            load.rates.append(lives / seconds)
-            load.lives += lives
-            later = processes.cpu_by_part(pids)
-            load.cpu.update({name: later[name] - used[name] for name in pids})
+            told = running.events()
+            await load.turn(go(each), pids)
             now = running.events()
             load.events.update({name: now[name] - told[name] for name in now})
     finally:
@@ -172,10 +167,10 @@ def _rates(loads: Mapping[str, _Load]) -> Table:
 def _costs(loads: Mapping[str, _Load]) -> Table:
     def rows(name: str, load: _Load) -> list[tuple[Cell, ...]]:
         found: list[tuple[Cell, ...]] = [
-            (name, part, seconds / load.lives * 1e3, load.events[part] / load.lives if part in load.events else None)
-            for part, seconds in load.cpu.items()
+            (name, part, load.cost(part), load.events[part] / load.lives if part in load.events else None)
+            for part in load.cpu
         ]
-        return [*found, (name, "all", sum(load.cpu.values()) / load.lives * 1e3, None)]
+        return [*found, (name, "all", load.cost(), None)]
 
     return Table(
         title="Per life: milliseconds of processor time, and changes that an operator's watches told of",

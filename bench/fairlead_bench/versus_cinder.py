@@ -9,8 +9,9 @@ from fairlead_bench.figures import Cell, Chart, Ratio, Result, Series, Table, me
 from fairlead_bench.floor import Floor, compare
 from fairlead_bench.installation import Installation
 from fairlead_bench.processes import Memory
-from fairlead_bench.rest_load import Cycle, RestLoad, cycles, spread
+from fairlead_bench.rest_load import RestLoad, cycles, spread
 from fairlead_bench.section import Bench, Section
+from fairlead_bench.turns import Turns
 from fairlead_devstack.progress import say
 
 _CLIENTS = 16
@@ -158,25 +159,20 @@ async def _bound(fairlead: Installation, sides: Sequence[_Side], bench: Bench) -
         alone, bare = await compare(
             floor, theirs.load, volumes, turns=bench.count(5, quick=1), each=bench.count(20, quick=5)
         )
-        rates, bare_rates = list[float](), list[float]()
+        together, bare_together = Turns(), Turns()
         for _ in range(bench.count(4, quick=1)):
-            rates.append(await _per_second(cycles(theirs.load, volumes, each=4)))
-            bare_rates.append(await _per_second(floor.cycles(8)))
+            await together.turn(cycles(theirs.load, volumes, each=4), {})
+            await bare_together.turn(floor.cycles(8), {})
     whole = [1e3 * median([cycle.whole for cycle in lives]) for lives in (bare, alone)]
-    per_second = [median(bare_rates), median(rates)]
+    rates = [median(turns.rates) for turns in (bare_together, together)]
     return Table(
         title="The writes and target commands of a cycle alone, in turns with Cinder",
         columns=("", "n each", "the writes alone", "Cinder", "quotient"),
         rows=(
             ("cycle of one client, median, ms", len(bare), *whole, whole[0] / whole[1]),
-            (f"cycles per second, {_CLIENTS} clients", len(rates), *per_second, per_second[0] / per_second[1]),
+            (f"cycles per second, {_CLIENTS} clients", len(together.rates), *rates, rates[0] / rates[1]),
         ),
     )
-
-
-async def _per_second(work: Awaitable[tuple[list[Cycle], float]]) -> float:
-    done, seconds = await work
-    return len(done) / seconds
 
 
 def _result(ours: _Side, theirs: _Side, *, bound: Table, many: int, versions: Mapping[str, str]) -> Result:

@@ -1,16 +1,15 @@
 """Section `floor`: an attachment's life through REST beside the same API writes and the bare target commands."""
 
 import os
-from collections import Counter
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from fairlead_bench import processes
 from fairlead_bench.figures import Cell, Chart, Ratio, Result, Series, Table, median, quantile
 from fairlead_bench.floor import Floor, compare
 from fairlead_bench.installation import Installation
 from fairlead_bench.rest_load import Cycle, RestLoad, cycles, spread
 from fairlead_bench.section import Bench, Section
+from fairlead_bench.turns import Turns
 
 _CLIENTS = 16
 _WRITES = 8
@@ -27,29 +26,10 @@ that both sides show what they compute.
 
 
 @dataclass
-class _Figures:
-    """What was seen of one side.
-
-    Attributes:
-        alone: lives of a single client.
-        rates: lives per second of many clients, a figure for each turn.
-        together: how many lives that were.
-        cpu: seconds of processor time that they took, by who spent it.
-    """
+class _Figures(Turns):
+    """What was seen of one side: of many clients, and the lives of a single one (`alone`)."""
 
     alone: list[Cycle] = field(default_factory=list)
-    rates: list[float] = field(default_factory=list)
-    together: int = 0
-    cpu: Counter[str] = field(default_factory=Counter)
-
-    async def turn(self, work: Awaitable[tuple[list[Cycle], float]], pids: Mapping[str, list[int]]) -> None:
-        """Let many clients do their work, which tells its lives and seconds."""
-        before = processes.cpu_by_part(pids)
-        done, seconds = await work
-        count = len(done)
-        self.cpu.update({name: used - before[name] for name, used in processes.cpu_by_part(pids).items()})
-        self.rates.append(count / seconds)
-        self.together += count
 
 
 async def _run(bench: Bench) -> Result:
@@ -138,15 +118,12 @@ def _writes(single: Mapping[str, Sequence[float]]) -> Table:
 
 
 def _processors(rest: _Figures, bare: _Figures) -> Table:
-    def per_life(figures: _Figures, part: str) -> float:
-        return figures.cpu[part] / figures.together * 1e3
-
     return Table(
         title=f"Milliseconds of processor time per life at {_CLIENTS} clients, by who spent it",
         columns=("", "REST", "floor"),
         rows=(
-            *((part, per_life(rest, part), per_life(bare, part)) for part in rest.cpu),
-            ("all", *(sum(figures.cpu.values()) / figures.together * 1e3 for figures in (rest, bare))),
+            *((part, rest.cost(part), bare.cost(part)) for part in rest.cpu),
+            ("all", rest.cost(), bare.cost()),
         ),
     )
 
